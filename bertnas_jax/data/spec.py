@@ -1,0 +1,72 @@
+"""Which task to load, and how to read it."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from bertnas_jax.data.metrics import METRICS, REGRESSION_METRICS
+from bertnas_jax.data.task import KINDS
+
+DEMO = "demo"
+HUB = "hub:"
+
+
+def _knob(default: str | int, help_text: str) -> dataclasses.Field:
+    return dataclasses.field(default=default, metadata={"help": help_text})
+
+
+@dataclasses.dataclass(frozen=True)
+class TaskSpec:
+    """Where the examples are and which columns hold them.
+
+    Raises:
+      ValueError: an unknown kind or metric, a negative limit, or columns that do not go with the task.
+    """
+
+    task: str = _knob(
+        DEMO,
+        "'demo'; a folder in GLUE's layout; a folder or path prefix of train and dev files (.csv or .tsv) with "
+        "text_column and label_column named; or 'hub:name/config' ('hub:name/' for the default config).",
+    )
+    text_column: str = _knob("", "Column of the (first) sentence; '' where the layout is known.")
+    pair_column: str = _knob("", "Column of the second sentence; '' for single sentences.")
+    label_column: str = _knob("", "Column of the label; '' where the layout is known.")
+    metric: str = _knob("", f"Score on dev, one of {', '.join(METRICS)}; '' for the task's own.")
+    kind: str = _knob("", "classification or regression; '' to infer: a metric of one kind, or labels that are not whole numbers.")
+    max_train: int = _knob(0, "Train on at most this many examples, drawn by a fixed permutation; 0 for all.")
+    max_dev: int = _knob(0, "Score on at most this many examples, drawn by a fixed permutation; 0 for all.")
+
+    def __post_init__(self):
+        if not self.task:
+            raise ValueError(f"task must name a task, got ''; use {DEMO!r}, a folder, a path prefix or '{HUB}name/config'")
+        if self.kind and self.kind not in KINDS:
+            raise ValueError(f"kind must be one of {KINDS} or '', got {self.kind!r}; '' infers it from the labels")
+        if self.metric and self.metric not in METRICS:
+            raise ValueError(f"metric must be one of {tuple(METRICS)} or '', got {self.metric!r}; '' is the task's own")
+        if self.kind and self.metric and self.kind != _kind_of(self.metric):
+            raise ValueError(f"metric must fit kind, got metric={self.metric}, kind={self.kind}; leave one of them ''")
+        for name, limit in (("max_train", self.max_train), ("max_dev", self.max_dev)):
+            if limit < 0:
+                raise ValueError(f"{name} must be 0 (all) or more, got {limit}; use 0 for all examples")
+        self._check_columns()
+
+    @property
+    def wanted_kind(self) -> str:
+        """The kind asked for, by name or by metric; '' if neither."""
+        return self.kind or (_kind_of(self.metric) if self.metric else "")
+
+    def _check_columns(self) -> None:
+        named = bool(self.text_column), bool(self.label_column)
+        if named[0] != named[1] or (self.pair_column and not named[0]):
+            raise ValueError(
+                f"text_column and label_column must be named together, got text_column={self.text_column!r}, "
+                f"pair_column={self.pair_column!r}, label_column={self.label_column!r}; name both or neither"
+            )
+        if self.task == DEMO and any(named):
+            raise ValueError(f"the task {DEMO!r} must have no columns named, got {self.text_column!r}; leave them ''")
+        if self.task.startswith(HUB) and not all(named):
+            raise ValueError(f"{self.task} must have its columns named, got ''; set text_column and label_column")
+
+
+def _kind_of(metric: str) -> str:
+    return "regression" if metric in REGRESSION_METRICS else "classification"

@@ -1,0 +1,31 @@
+"""Subnets with what is known of them, and which of them no other beats."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable
+
+from bertnas_jax.space import Subnet
+
+
+@dataclasses.dataclass(frozen=True)
+class Evaluated:
+    """A Subnet, its score by the supernet (the task's metric), and its latency by the kernel table."""
+
+    subnet: Subnet
+    accuracy: float
+    latency_ms: float
+
+    def dominates(self, other: Evaluated) -> bool:
+        """True if no worse in either and better in one."""
+        no_worse = self.accuracy >= other.accuracy and self.latency_ms <= other.latency_ms
+        return no_worse and (self.accuracy > other.accuracy or self.latency_ms < other.latency_ms)
+
+
+def pareto_front(evaluated: Iterable[Evaluated]) -> list[Evaluated]:
+    """Those that no other dominates, the fastest first; of equals, one."""
+    front: list[Evaluated] = []
+    for candidate in sorted(evaluated, key=lambda e: (e.latency_ms, -e.accuracy)):
+        if not front or candidate.accuracy > front[-1].accuracy:
+            front.append(candidate)
+    return front

@@ -1,0 +1,99 @@
+"""The run folder: what the stages hand to each other, each piece whole or not there."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import json
+import pathlib
+import platform
+import shutil
+from typing import Any
+
+from bertnas_jax.flags import config_to_json
+from bertnas_jax.search.config import SearchConfig
+
+PACKAGES = (
+    "ai-edge-litert", "apache-tvm", "flax", "jax", "jaxlib", "numpy", "optax", "optuna", "orbax-checkpoint", "tensorflow_cpu",
+    "tokenizers", "transformers",
+)  # fmt: skip
+# BERT-base as a TFLite file (0.44 GB) and its conversion, twice a training state (0.27 GB), and the models.
+NEEDED_GB = 2.0
+
+
+class RunFolderError(ValueError):
+    """A run folder that cannot be used as it is."""
+
+
+class RunFolder:
+    """A folder of one configuration's results."""
+
+    def __init__(self, path: pathlib.Path):
+        self.path = path
+
+    @classmethod
+    def open(cls, config: SearchConfig) -> RunFolder:
+        """The folder of `config.workdir`, made if it is not there, with its config.json and versions.json.
+
+        Raises:
+          RunFolderError: no folder is named, it cannot be written, its disk is full, or it is of another configuration.
+        """
+        if not config.workdir:
+            raise RunFolderError("workdir must name a folder, got ''; give --workdir=runs/my_first")
+        folder = cls(pathlib.Path(config.workdir).expanduser())
+        try:
+            folder.path.mkdir(parents=True, exist_ok=True)
+            probe = folder.path / ".writable"
+            probe.write_text("")
+            probe.unlink()
+        except OSError as error:
+            raise RunFolderError(f"workdir must be writable, got {folder.path} ({error.strerror}); choose another --workdir") from error
+        folder._check_same(config)
+        free_gb = shutil.disk_usage(folder.path).free / 1e9
+        if free_gb < NEEDED_GB and not folder.has("summary.json"):
+            raise RunFolderError(f"the disk of workdir must have {NEEDED_GB} GB free, got {free_gb:.1f} GB at {folder.path}; free some space")
+        if not folder.has("config.json"):
+            folder.write_text("config.json", config_to_json(config))
+        folder.write_json("versions.json", versions())
+        return folder
+
+    def _check_same(self, config: SearchConfig) -> None:
+        if not self.has("config.json"):
+            return
+        try:
+            old = json.loads((self.path / "config.json").read_text(encoding="utf-8"))
+        except ValueError as error:
+            raise RunFolderError(f"{self.path / 'config.json'} must be JSON, got {error}; move the folder away") from error
+        new = json.loads(config_to_json(config))
+        different = [
+            f"{name} is {old.get(name)!r} there and {new.get(name)!r} here"
+            for name in sorted(old.keys() | new.keys())
+            if name != "workdir" and old.get(name) != new.get(name)
+        ]
+        if different:
+            raise RunFolderError(
+                f"workdir must be a run of the same configuration, got {self.path} where {'; '.join(different[:5])}; "
+                "choose another --workdir, or the flags it was begun with (nothing in it was changed)"
+            )
+
+    def has(self, name: str) -> bool:
+        return (self.path / name).exists()
+
+    def write_text(self, name: str, text: str) -> None:
+        """Writes a file by a temporary name and a rename."""
+        target = self.path / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        staging = target.with_name(target.name + ".partial")
+        staging.write_text(text, encoding="utf-8")
+        staging.rename(target)
+
+    def write_json(self, name: str, value: Any) -> None:
+        self.write_text(name, json.dumps(value, indent=2) + "\n")
+
+    def read_json(self, name: str) -> Any:
+        return json.loads((self.path / name).read_text(encoding="utf-8"))
+
+
+def versions() -> dict[str, str]:
+    """Versions of Python, the system and the packages that figures depend on."""
+    found = {"python": platform.python_version(), "system": platform.platform()}
+    return found | {name: importlib.metadata.version(name) for name in PACKAGES}

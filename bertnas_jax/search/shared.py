@@ -1,0 +1,30 @@
+"""The supernet stage: shared weights trained from the teacher."""
+
+from __future__ import annotations
+
+import jax
+import orbax.checkpoint as ocp
+
+from bertnas_jax.search.job import Job
+from bertnas_jax.search.teach import Teacher
+from bertnas_jax.supernet import SharedWeights, Supernet, share_weights
+from bertnas_jax.train import train_supernet
+
+
+def supernet_stage(job: Job, teacher: Teacher) -> SharedWeights:
+    """Trains the shared weights, or reads those that the run folder holds in `supernet/`."""
+    weights = share_weights(teacher.model)
+    folder = job.path("supernet").absolute()
+    checkpointer = ocp.StandardCheckpointer()
+    try:
+        if folder.exists():
+            return checkpointer.restore(folder, jax.tree.map(ocp.tree.to_shape_dtype_struct, weights))
+        supernet = Supernet(job.space, job.bert)
+        steps, seed = job.path("checkpoints/supernet"), job.config.seed
+        weights = train_supernet(
+            supernet, weights, job.feed, teacher.train_logits, job.config.supernet, job.config.num_random, steps, seed
+        )
+        checkpointer.save(folder, weights)
+    finally:
+        checkpointer.close()
+    return weights

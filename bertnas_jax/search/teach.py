@@ -1,0 +1,57 @@
+"""The teacher stage: the checkpoint fine-tuned on the task, and what it says of the training split."""
+
+from __future__ import annotations
+
+import dataclasses
+import io
+import shutil
+
+import jax
+import numpy as np
+
+from bertnas_jax.data import bag_of_words_baseline
+from bertnas_jax.model import Bert, load_checkpoint, read_config, save_checkpoint
+from bertnas_jax.search.job import Job
+from bertnas_jax.train import fine_tune, predict_model
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Teacher:
+    """The fine-tuned model, its dev score, and its logits [n_train, C] on the training split in order."""
+
+    model: Bert
+    value: float
+    bag_of_words: float | None
+    train_logits: np.ndarray
+
+
+def teacher_stage(job: Job) -> Teacher:
+    """Fine-tunes the checkpoint, or reads the teacher that the run folder holds."""
+    if not job.folder.has("teacher.json"):
+        _make_teacher(job)
+    model = load_checkpoint(job.path("teacher"), read_config(job.path("teacher")), jax.random.key(job.config.seed))
+    scores = job.folder.read_json("teacher.json")
+    return Teacher(model, scores["value"], scores["bag_of_words"], np.load(job.path("teacher_logits.npy")))
+
+
+def _make_teacher(job: Job) -> None:
+    model = load_checkpoint(job.checkpoint, job.bert, jax.random.key(job.config.seed))
+    steps = job.path("checkpoints/teacher")
+    fine_tune(model, job.feed, job.config.teacher, steps, job.config.seed, "teacher")
+    value = job.feed.task.score(predict_model(model, job.feed.dev_batches(), "teacher on dev"), job.feed.dev.labels)
+    logits = predict_model(model, job.feed.train_batches_in_order(), "teacher on train")
+    save_checkpoint(model, job.path("teacher"), job.checkpoint)
+    save_array(job, "teacher_logits.npy", logits)
+    baseline = None if job.feed.is_regression else bag_of_words_baseline(job.feed.task, job.config.seed)
+    scores = {"metric": job.feed.task.metric, "value": value, "bag_of_words": baseline, "pad_share": job.feed.pad_share}
+    job.folder.write_json("teacher.json", scores)
+    shutil.rmtree(steps)
+
+
+def save_array(job: Job, name: str, array: np.ndarray) -> None:
+    """Writes an .npy file by a temporary name and a rename."""
+    buffer = io.BytesIO()
+    np.save(buffer, array)
+    staging = job.path(name + ".partial")
+    staging.write_bytes(buffer.getvalue())
+    staging.rename(job.path(name))

@@ -1,0 +1,18 @@
+"""Shared weights, a Subnet and a batch in, that Subnet's logits out; and the Subnet as a stand-alone `Bert`.
+
+One compilation runs every Subnet of the space: the Subnet is an argument of the compiled function.
+"""
+
+from bertnas_jax.supernet.elastic import Supernet
+from bertnas_jax.supernet.encode import SubnetCode, encode_subnet
+from bertnas_jax.supernet.extract import extract
+from bertnas_jax.supernet.weights import SharedWeights, share_weights
+
+__all__ = [
+    "SharedWeights",
+    "SubnetCode",
+    "Supernet",
+    "encode_subnet",
+    "extract",
+    "share_weights",
+]

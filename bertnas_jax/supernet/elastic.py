@@ -1,0 +1,111 @@
+"""Every Subnet of a space from one compiled function over the shared weights.
+
+The blocks are scanned; in each, `lax.cond` skips a block that the Subnet lacks and `lax.switch`
+picks the attention half among (hidden, heads) and the feed-forward half among (hidden, ffn), so
+that what runs is the plain model's own module at the Subnet's static widths. The residual stream
+between the halves is padded to the teacher's width with zeros. Each half is rematerialised:
+otherwise the gradient keeps the intermediates of every branch that was not taken.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+from flax import nnx
+from jaxtyping import Array, Float, Int
+
+from bertnas_jax.model import BertConfig, Parameters, assign_parameters
+from bertnas_jax.model.bert import Attention, Embeddings, FeedForward, Head, layer_norm, score_mask
+from bertnas_jax.space import SearchSpace
+from bertnas_jax.supernet.encode import SubnetCode
+from bertnas_jax.supernet.weights import SharedWeights
+
+Branch = Callable[..., jax.Array]
+
+
+@dataclasses.dataclass(frozen=True)
+class Supernet:
+    """The elastic forward pass of a space; holds no weights and no active Subnet."""
+
+    space: SearchSpace
+    config: BertConfig
+
+    def __call__(
+        self,
+        weights: SharedWeights,
+        code: SubnetCode,
+        input_ids: Int[Array, "B L"],
+        attention_mask: Int[Array, "B L"],
+        token_type_ids: Int[Array, "B L"],
+    ) -> Float[Array, "B C"]:
+        """The logits of the Subnet that `code` stands for."""
+        embeddings = nnx.eval_shape(lambda: Embeddings(self.config, nnx.Rngs(0)))
+        assign_parameters(embeddings, weights.embeddings)
+        x = self._normalise(weights, code, embeddings.summed(input_ids, token_type_ids))
+        mask = score_mask(attention_mask)
+        attention, feed_forward = self._attention_branches(), self._feed_forward_branches()
+
+        def block(x, layer):
+            state, active, heads, ffn = layer
+            which_attention = code.hidden * len(self.space.heads) + heads
+            which_ffn = code.hidden * len(self.space.ffns) + ffn
+
+            def run(x):
+                x = jax.lax.switch(which_attention, attention, state["attention"], x, mask)
+                return jax.lax.switch(which_ffn, feed_forward, state["feed_forward"], x)
+
+            return jax.lax.cond(active, run, lambda x: x, x), None
+
+        x, _ = jax.lax.scan(block, x, (weights.layers, code.active, code.heads, code.ffn))
+        return jax.lax.switch(code.hidden, self._head_branches(), weights.head, x, attention_mask)
+
+    def _normalise(self, weights: SharedWeights, code: SubnetCode, x: Float[Array, "B L D"]) -> Float[Array, "B L D"]:
+        eps = self.config.layer_norm_eps
+        branches = [_sliced(lambda d=hidden: layer_norm(d, eps, nnx.Rngs(0)), hidden) for hidden in self.space.hiddens]
+        return jax.lax.switch(code.hidden, branches, weights.embeddings["LayerNorm"], x)
+
+    def _attention_branches(self) -> list[Branch]:
+        eps, head_dim = self.config.layer_norm_eps, self.space.teacher.head_dim
+        return [
+            _sliced(lambda d=hidden, n=heads: Attention(d, n, head_dim, eps, nnx.Rngs(0)), hidden)
+            for hidden in self.space.hiddens
+            for heads in self.space.heads
+        ]
+
+    def _feed_forward_branches(self) -> list[Branch]:
+        eps = self.config.layer_norm_eps
+        return [
+            _sliced(lambda d=hidden, f=ffn: FeedForward(d, f, eps, nnx.Rngs(0)), hidden)
+            for hidden in self.space.hiddens
+            for ffn in self.space.ffns
+        ]
+
+    def _head_branches(self) -> list[Branch]:
+        def branch(hidden, parameters, x, attention_mask):
+            subnet = dataclasses.replace(self.config.subnet, hidden=hidden)
+            head = nnx.eval_shape(lambda: Head(dataclasses.replace(self.config, subnet=subnet), nnx.Rngs(0)))
+            return _run(head, parameters, x[..., :hidden], attention_mask)
+
+        return [functools.partial(branch, hidden) for hidden in self.space.hiddens]
+
+
+def _sliced(make: Callable[[], nnx.Module], hidden: int) -> Branch:
+    """A branch that runs a module of `hidden` channels on a padded stream with sliced parameters."""
+    module = nnx.eval_shape(make)
+
+    @jax.checkpoint
+    def branch(parameters, x, *args):
+        y = _run(module, parameters, x[..., :hidden], *args)
+        return jnp.pad(y, ((0, 0), (0, 0), (0, x.shape[-1] - hidden)))
+
+    return branch
+
+
+def _run(abstract: nnx.Module, parameters: Parameters, *args):
+    module = nnx.clone(abstract)
+    assign_parameters(module, parameters)
+    return module(*args)

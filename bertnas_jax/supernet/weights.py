@@ -1,0 +1,33 @@
+"""The shared weights: a teacher's parameters with those of its blocks stacked for a scan."""
+
+from __future__ import annotations
+
+import jax
+import jax.numpy as jnp
+from flax import struct
+
+from bertnas_jax.model import Bert, Parameters, get_parameters
+
+
+@struct.dataclass
+class SharedWeights:
+    """Parameters of a `Bert`; every leaf of `layers` has the block as its first axis."""
+
+    embeddings: Parameters
+    layers: Parameters
+    head: Parameters
+
+
+def share_weights(model: Bert) -> SharedWeights:
+    """The parameters of a model with equal blocks, copied.
+
+    Raises:
+      ValueError: the blocks differ in size.
+    """
+    if len(set(model.config.subnet.layers)) != 1:
+        raise ValueError(
+            f"shared weights need a teacher with equal blocks, got {model.config.subnet.describe()}; start from a plain BERT checkpoint"
+        )
+    state = jax.tree.map(jnp.copy, get_parameters(model))
+    layers = [state["layer"][i] for i in range(model.config.subnet.depth)]
+    return SharedWeights(state["embeddings"], jax.tree.map(lambda *leaves: jnp.stack(leaves), *layers), state["head"])

@@ -1,0 +1,40 @@
+"""Packaging of bertnas_jax; exact versions of everything are in constraints.txt."""
+
+import sys
+
+from setuptools import find_packages, setup
+
+if sys.version_info[:2] != (3, 11):
+    sys.exit(f"Python must be 3.11, got {sys.version.split()[0]}; install python3.11 and use it to make the virtual environment")
+
+setup(
+    name="bertnas_jax",
+    version="0.1.0",
+    description="The most accurate BERT sub-network for a device and a latency budget, compiled and exported",
+    packages=find_packages(include=["bertnas_jax", "bertnas_jax.*"]),
+    python_requires=">=3.11,<3.12",
+    install_requires=[
+        "absl-py",
+        "ai-edge-litert",
+        "apache-tvm",
+        "flax",
+        "jax",
+        "jaxtyping",
+        "matplotlib",
+        "numpy",
+        "optax",
+        "optuna",
+        "orbax-checkpoint",
+        "plotly",
+        "safetensors",
+        "scipy",
+        "tensorflow-cpu",
+        "tokenizers",
+        "tqdm",
+        "transformers",
+    ],
+    extras_require={
+        "hub": ["datasets"],  # tasks named hub:name/config
+        "test": ["beartype", "hypothesis", "pytest"],
+    },
+)
