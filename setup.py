@@ -29,6 +29,7 @@ setup(
         "safetensors",
         "scipy",
         "tensorflow-cpu",
+        "threadpoolctl",
         "tokenizers",
         "tqdm",
         "transformers",

@@ -45,7 +45,10 @@ def train_batches(encoded: Encoded, buckets: Buckets, seed: int, epoch: int, sta
     random = np.random.default_rng([seed, epoch])
     plan = _plan(encoded, buckets, random.permutation(len(encoded)))
     if not 0 <= start <= len(plan):
-        raise ValueError(f"start must be 0 to the {len(plan)} batches of an epoch, got {start}; go on with the next epoch")
+        raise ValueError(
+            f"start must be 0 to the {len(plan)} batches of an epoch, got {start}; "
+            "go on with the next epoch"
+        )
     order = random.permutation(len(plan))[start:]
     return (_materialise(encoded, buckets, plan[position]) for position in order)
 

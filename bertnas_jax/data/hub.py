@@ -24,16 +24,20 @@ def load_hub(spec: TaskSpec) -> Task:
     try:
         import datasets  # here, as it is an optional extra
     except ModuleNotFoundError as error:
-        raise ModuleNotFoundError(f"{spec.task} must have the package datasets, got {error}; pip install bertnas_jax[hub]") from error
+        raise ModuleNotFoundError(
+            f"{spec.task} must have the package datasets, got {error}; "
+            "pip install bertnas_jax[hub]"
+        ) from error
     splits = datasets.load_dataset(name, config or None)
-    train, dev = splits[_find_split(spec.task, splits, ("train",))], splits[_find_split(spec.task, splits, DEV_SPLITS)]
-    for dataset in (train, dev):
-        _check_columns(spec, tuple(dataset.column_names))
-    feature = train.features[spec.label_column]
+    used = [_find_split(spec.task, splits, wanted) for wanted in (("train",), DEV_SPLITS)]
+    for split in used:
+        _check_columns(spec, tuple(splits[split].column_names))
+    feature = splits["train"].features[spec.label_column]
     names = tuple(feature.names) if isinstance(feature, datasets.ClassLabel) else ()
-    raws = (_raw(spec, split, dataset, names) for split, dataset in (("train", train), ("dev", dev)))
+    raws = (_raw(spec, split, splits[split], names) for split in used)
     kind = spec.wanted_kind or ("classification" if names else "")
-    return make_task(spec.task.removeprefix(HUB).strip("/"), *raws, kind, spec.metric, names if kind == "classification" else ())
+    label_names = names if kind == "classification" else ()
+    return make_task(spec.task.removeprefix(HUB).strip("/"), *raws, kind, spec.metric, label_names)
 
 
 def parse_hub_name(task: str) -> tuple[str, str]:
@@ -41,7 +45,10 @@ def parse_hub_name(task: str) -> tuple[str, str]:
     path = task.removeprefix(HUB)
     name, _, config = path.rpartition("/") if "/" in path else (path, "", "")
     if not name:
-        raise ValueError(f"task must be hub:name/config, got {task!r}; e.g. hub:nyu-mll/glue/sst2, or hub:owner/name/ without a config")
+        raise ValueError(
+            f"task must be hub:name/config, got {task!r}; "
+            "e.g. hub:nyu-mll/glue/sst2, or hub:owner/name/ without a config"
+        )
     return name, config
 
 

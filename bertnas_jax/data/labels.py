@@ -33,7 +33,9 @@ class RawSplit:
         return cls(table.source, table.column(text_column), second, labels, places)
 
 
-def make_task(name: str, train: RawSplit, dev: RawSplit, kind: str = "", metric: str = "", label_names: tuple[str, ...] = ()) -> Task:
+def make_task(
+    name: str, train: RawSplit, dev: RawSplit, kind: str = "", metric: str = "", label_names: tuple[str, ...] = ()
+) -> Task:
     """The task of two splits. What is '' is inferred; label names are those of train, sorted, unless given.
 
     Names that are all integers sort as numbers. With two labels the second is the positive one of F1.
@@ -43,7 +45,10 @@ def make_task(name: str, train: RawSplit, dev: RawSplit, kind: str = "", metric:
     """
     for split, raw in (("train", train), ("dev", dev)):
         if not raw.labels:
-            raise ValueError(f"{name}: {split} must hold at least one example, got none in {raw.source}; add rows to it")
+            raise ValueError(
+                f"{name}: {split} must hold at least one example, got none in {raw.source}; "
+                "add rows to it"
+            )
     kind = kind or infer_kind(train.labels)
     metric = metric or DEFAULT_METRIC[kind]
     if kind == "regression":
@@ -90,12 +95,18 @@ def _ids(raw: RawSplit, names: tuple[str, ...]) -> np.ndarray:
     for label, place in zip(raw.labels, raw.places, strict=True):
         if label not in ids:
             known = ", ".join(names[:20]) + (f" and {len(names) - 20} more" if len(names) > 20 else "")
-            raise ValueError(f"{place} must have a label that train has ({known}), got {label!r}; mend the row or add it to train")
+            raise ValueError(
+                f"{place} must have a label that train has ({known}), got {label!r}; "
+                "mend the row or add it to train"
+            )
     return np.array([ids[label] for label in raw.labels], np.int32)
 
 
 def _scores(raw: RawSplit) -> np.ndarray:
     scores = np.array([_number(label) for label in raw.labels])
     for row in np.flatnonzero(~np.isfinite(scores)):
-        raise ValueError(f"{raw.places[row]} must have a finite number as its label, got {raw.labels[row]!r}; mend it or set kind=classification")
+        raise ValueError(
+            f"{raw.places[row]} must have a finite number as its label, got {raw.labels[row]!r}; "
+            "mend it or set kind=classification"
+        )
     return scores.astype(np.float32)

@@ -17,7 +17,7 @@ def accuracy(logits: Float[np.ndarray, "n C"], labels: Int[np.ndarray, " n"]) ->
     return float(np.mean(_predicted(logits, labels) == labels))
 
 
-def f1(logits: Float[np.ndarray, "n 2"], labels: Int[np.ndarray, " n"]) -> float:
+def f1(logits: Float[np.ndarray, "n C"], labels: Int[np.ndarray, " n"]) -> float:
     """F1 of label 1, in [0, 1]; 0.0 when no row of label 1 is predicted as such."""
     if logits.ndim == 2 and logits.shape[1] != 2:
         raise ValueError(f"f1 must have logits of 2 labels, got {logits.shape[1]}; use accuracy or matthews")
@@ -40,17 +40,17 @@ def matthews(logits: Float[np.ndarray, "n C"], labels: Int[np.ndarray, " n"]) ->
     return float((rows * np.trace(confusion) - true @ guessed) / np.sqrt(spread)) if spread else 0.0
 
 
-def pearson(predictions: Float[np.ndarray, "n 1"], labels: Float[np.ndarray, " n"]) -> float:
+def pearson(predictions: Float[np.ndarray, "n C"], labels: Float[np.ndarray, " n"]) -> float:
     """Linear correlation in [-1, 1]; 0.0 for a constant side."""
     return _correlation(_values(predictions, labels), labels)
 
 
-def spearman(predictions: Float[np.ndarray, "n 1"], labels: Float[np.ndarray, " n"]) -> float:
+def spearman(predictions: Float[np.ndarray, "n C"], labels: Float[np.ndarray, " n"]) -> float:
     """Rank correlation in [-1, 1], ties sharing their mean rank; 0.0 for a constant side."""
     return _correlation(rankdata(_values(predictions, labels)), rankdata(labels))
 
 
-def pearson_spearman(predictions: Float[np.ndarray, "n 1"], labels: Float[np.ndarray, " n"]) -> float:
+def pearson_spearman(predictions: Float[np.ndarray, "n C"], labels: Float[np.ndarray, " n"]) -> float:
     """Mean of `pearson` and `spearman`: GLUE's score of STS-B."""
     return (pearson(predictions, labels) + spearman(predictions, labels)) / 2
 
@@ -84,7 +84,10 @@ def _check(predictions: np.ndarray, labels: np.ndarray) -> None:
             "drop the filler rows and keep one row an example"
         )
     if not np.all(np.isfinite(predictions)):
-        raise ValueError(f"predictions must be finite, got {predictions[~np.isfinite(predictions)][0]}; the model diverged")
+        raise ValueError(
+            f"predictions must be finite, got {predictions[~np.isfinite(predictions)][0]}; "
+            "the model diverged"
+        )
 
 
 def _correlation(x: np.ndarray, y: np.ndarray) -> float:

@@ -68,7 +68,10 @@ def read_csv(path: Path) -> Table:
         for row in reader:
             numbered.append((reader.line_num, tuple(row)))
     except csv.Error as error:
-        raise ValueError(f"{path}:{reader.line_num} must be quoted as in RFC 4180, got {error}; double the quotes inside a cell") from error
+        raise ValueError(
+            f"{path}:{reader.line_num} must be quoted as in RFC 4180, got {error}; "
+            "double the quotes inside a cell"
+        ) from error
     return _table(path, numbered, (), drop_short=False)
 
 
@@ -86,21 +89,30 @@ def read_utf8(path: Path) -> str:
         return raw.decode("utf-8").removeprefix("\ufeff")
     except UnicodeDecodeError as error:
         raise ValueError(
-            f"{path} must be UTF-8, got byte 0x{raw[error.start]:02x} at offset {error.start}; convert it, e.g. with iconv -t UTF-8"
+            f"{path} must be UTF-8, got byte 0x{raw[error.start]:02x} at offset {error.start}; "
+            "convert it, e.g. with iconv -t UTF-8"
         ) from error
 
 
-def _table(path: Path, numbered: list[tuple[int, tuple[str, ...]]], columns: tuple[str, ...], drop_short: bool) -> Table:
+def _table(
+    path: Path, numbered: list[tuple[int, tuple[str, ...]]], columns: tuple[str, ...], drop_short: bool
+) -> Table:
     while numbered and not numbered[-1][1]:
         numbered.pop()
     if not columns:
         if not numbered:
-            raise ValueError(f"{path} must have a line of column names, got an empty file; write the names on the first line")
+            raise ValueError(
+                f"{path} must have a line of column names, got an empty file; "
+                "write the names on the first line"
+            )
         columns = numbered.pop(0)[1]
     kept = [(number, row) for number, row in numbered if not (drop_short and len(row) < len(columns))]
     if len(kept) < len(numbered):
         logging.warning("%s: left out %d rows with fewer than %d cells", path, len(numbered) - len(kept), len(columns))
     for number, row in kept:
         if len(row) != len(columns):
-            raise ValueError(f"{path}:{number} must have {len(columns)} cells, got {len(row)}; mend the separators of that line")
+            raise ValueError(
+                f"{path}:{number} must have {len(columns)} cells, got {len(row)}; "
+                "mend the separators of that line"
+            )
     return Table(str(path), columns, tuple(row for _, row in kept), tuple(number for number, _ in kept))

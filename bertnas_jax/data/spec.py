@@ -6,13 +6,10 @@ import dataclasses
 
 from bertnas_jax.data.metrics import METRICS, REGRESSION_METRICS
 from bertnas_jax.data.task import KINDS
+from bertnas_jax.knobs import check_knobs, knob
 
 DEMO = "demo"
 HUB = "hub:"
-
-
-def _knob(default: str | int, help_text: str) -> dataclasses.Field:
-    return dataclasses.field(default=default, metadata={"help": help_text})
 
 
 @dataclasses.dataclass(frozen=True)
@@ -23,31 +20,28 @@ class TaskSpec:
       ValueError: an unknown kind or metric, a negative limit, or columns that do not go with the task.
     """
 
-    task: str = _knob(
+    task: str = knob(
         DEMO,
         "'demo'; a folder in GLUE's layout; a folder or path prefix of train and dev files (.csv or .tsv) with "
         "text_column and label_column named; or 'hub:name/config' ('hub:name/' for the default config).",
     )
-    text_column: str = _knob("", "Column of the (first) sentence; '' where the layout is known.")
-    pair_column: str = _knob("", "Column of the second sentence; '' for single sentences.")
-    label_column: str = _knob("", "Column of the label; '' where the layout is known.")
-    metric: str = _knob("", f"Score on dev, one of {', '.join(METRICS)}; '' for the task's own.")
-    kind: str = _knob("", "classification or regression; '' to infer: a metric of one kind, or labels that are not whole numbers.")
-    max_train: int = _knob(0, "Train on at most this many examples, drawn by a fixed permutation; 0 for all.")
-    max_dev: int = _knob(0, "Score on at most this many examples, drawn by a fixed permutation; 0 for all.")
+    text_column: str = knob("", "Column of the (first) sentence; '' where the layout is known.")
+    pair_column: str = knob("", "Column of the second sentence; '' for single sentences.")
+    label_column: str = knob("", "Column of the label; '' where the layout is known.")
+    metric: str = knob("", f"Score on dev, one of {', '.join(METRICS)}; '' for the task's own.", choices=("", *METRICS))
+    kind: str = knob("", "classification or regression; '' to infer it from the metric, or from decimal labels.", choices=("", *KINDS))
+    max_train: int = knob(0, "Train on at most this many examples, drawn by a fixed permutation; 0 for all.", lower=0)
+    max_dev: int = knob(0, "Score on at most this many examples, drawn by a fixed permutation; 0 for all.", lower=0)
 
     def __post_init__(self):
         if not self.task:
-            raise ValueError(f"task must name a task, got ''; use {DEMO!r}, a folder, a path prefix or '{HUB}name/config'")
-        if self.kind and self.kind not in KINDS:
-            raise ValueError(f"kind must be one of {KINDS} or '', got {self.kind!r}; '' infers it from the labels")
-        if self.metric and self.metric not in METRICS:
-            raise ValueError(f"metric must be one of {tuple(METRICS)} or '', got {self.metric!r}; '' is the task's own")
+            raise ValueError(
+                "task must name a task, got ''; "
+                f"use {DEMO!r}, a folder, a path prefix or '{HUB}name/config'"
+            )
+        check_knobs(self)
         if self.kind and self.metric and self.kind != _kind_of(self.metric):
             raise ValueError(f"metric must fit kind, got metric={self.metric}, kind={self.kind}; leave one of them ''")
-        for name, limit in (("max_train", self.max_train), ("max_dev", self.max_dev)):
-            if limit < 0:
-                raise ValueError(f"{name} must be 0 (all) or more, got {limit}; use 0 for all examples")
         self._check_columns()
 
     @property

@@ -31,7 +31,10 @@ def _read_split(spec: TaskSpec, split: str) -> RawSplit:
     paths = [Path(f"{prefix}{split}{suffix}") for suffix in READERS]
     found = [path for path in paths if path.is_file()]
     if not found:
-        raise FileNotFoundError(f"{spec.task} must have a {split} file, got neither {paths[0]} nor {paths[1]}; check the task's path")
+        raise FileNotFoundError(
+            f"{spec.task} must have a {split} file, got neither {paths[0]} nor {paths[1]}; "
+            "check the task's path"
+        )
     if len(found) > 1:
         raise ValueError(f"{spec.task} must have one {split} file, got {paths[0]} and {paths[1]}; remove one")
     table = READERS[found[0].suffix](found[0])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 
 import numpy as np
-from jaxtyping import Float32, Int32
+from jaxtyping import Float, Float32, Int32
 
 from bertnas_jax.data.metrics import CLASSIFICATION_METRICS, METRICS, REGRESSION_METRICS
 
@@ -35,7 +35,10 @@ class Examples:
             raise ValueError(f"Examples must have columns of one length, got {lengths}; give one label a sentence")
         if not np.all(np.isfinite(self.labels)):
             row = int(np.flatnonzero(~np.isfinite(self.labels))[0])
-            raise ValueError(f"Examples.labels must be finite, got {self.labels[row]} in row {row}; drop or mend that row")
+            raise ValueError(
+                f"Examples.labels must be finite, got {self.labels[row]} in row {row}; "
+                "drop or mend that row"
+            )
 
     def __len__(self) -> int:
         return len(self.first)
@@ -68,27 +71,36 @@ class Task:
         for split, examples in (("train", self.train), ("dev", self.dev)):
             self._check_split(split, examples)
         if (self.train.second is None) != (self.dev.second is None):
-            raise ValueError(f"{self.name}: train and dev must both be pairs or both not, got one of each; name the same columns")
+            raise ValueError(
+                f"{self.name}: train and dev must both be pairs or both not, got one of each; "
+                "name the same columns"
+            )
 
     @property
     def num_outputs(self) -> int:
         """Width of the model's head: one logit a label, or one number."""
         return len(self.label_names) if self.kind == "classification" else 1
 
-    def score(self, predictions: Float32[np.ndarray, "n C"], labels: np.ndarray) -> float:
+    def score(self, predictions: Float[np.ndarray, "n C"], labels: np.ndarray) -> float:
         """The task's metric of these predictions."""
         return METRICS[self.metric](predictions, labels)
 
     def _check_metric(self) -> None:
         known = CLASSIFICATION_METRICS if self.kind == "classification" else REGRESSION_METRICS
         if self.metric not in known:
-            raise ValueError(f"metric of a {self.kind} must be one of {tuple(known)}, got {self.metric!r}; use one of these")
+            raise ValueError(
+                f"metric of a {self.kind} must be one of {tuple(known)}, got {self.metric!r}; "
+                "use one of these"
+            )
         if self.kind == "regression":
             if self.label_names:
                 raise ValueError(f"a regression must have no label_names, got {self.label_names}; leave them empty")
             return
         if len(self.label_names) < 2 or len(set(self.label_names)) < len(self.label_names):
-            raise ValueError(f"{self.name}: a classification must have 2 or more distinct labels, got {self.label_names}; check the label column")
+            raise ValueError(
+                f"{self.name}: a classification must have 2 or more distinct labels, got {self.label_names}; "
+                "check the label column"
+            )
         if self.metric == "f1" and len(self.label_names) != 2:
             raise ValueError(f"f1 must have 2 labels, got {len(self.label_names)}; use accuracy or matthews")
 
@@ -97,7 +109,13 @@ class Task:
             raise ValueError(f"{self.name}: {split} must hold at least one example, got none; check the {split} file")
         dtype = np.int32 if self.kind == "classification" else np.float32
         if examples.labels.dtype != dtype:
-            raise ValueError(f"{self.name}: {split} labels of a {self.kind} must be {dtype.__name__}, got {examples.labels.dtype}; set kind")
+            raise ValueError(
+                f"{self.name}: {split} labels of a {self.kind} must be {dtype.__name__}, got {examples.labels.dtype}; "
+                "set kind"
+            )
         low, high = examples.labels.min(), examples.labels.max()
         if self.kind == "classification" and (low < 0 or high >= len(self.label_names)):
-            raise ValueError(f"{self.name}: {split} labels must lie in 0 to {len(self.label_names) - 1}, got {low} to {high}; name every label")
+            raise ValueError(
+                f"{self.name}: {split} labels must lie in 0 to {len(self.label_names) - 1}, got {low} to {high}; "
+                "name every label"
+            )

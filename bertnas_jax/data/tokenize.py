@@ -52,12 +52,21 @@ def load_tokenizer(folder: str | os.PathLike[str]) -> PreTrainedTokenizerBase:
 
     local = Path(folder).is_dir()
     if local and not any((Path(folder) / name).is_file() for name in TOKENIZER_FILES):
-        raise FileNotFoundError(f"{folder} must hold a tokenizer, got none of {TOKENIZER_FILES}; copy them from the checkpoint's origin")
+        raise FileNotFoundError(
+            f"{folder} must hold a tokenizer, got none of {TOKENIZER_FILES}; "
+            "copy them from the checkpoint's origin"
+        )
     tokenizer = AutoTokenizer.from_pretrained(os.fspath(folder), local_files_only=local)
     if not tokenizer.is_fast:
-        raise ValueError(f"{folder} must have a fast tokenizer, got {type(tokenizer).__name__}; save it with tokenizer.json")
+        raise ValueError(
+            f"{folder} must have a fast tokenizer, got {type(tokenizer).__name__}; "
+            "save it with tokenizer.json"
+        )
     if tokenizer.pad_token_id is None:
-        raise ValueError(f"{folder} must have a tokenizer that pads, got no pad_token; name it in tokenizer_config.json")
+        raise ValueError(
+            f"{folder} must have a tokenizer that pads, got no pad_token; "
+            "name it in tokenizer_config.json"
+        )
     return tokenizer
 
 
@@ -81,10 +90,18 @@ def encode(examples: Examples, tokenizer: PreTrainedTokenizerBase, max_length: i
     """
     num_special = tokenizer.num_special_tokens_to_add(pair=examples.second is not None)
     if max_length <= num_special:
-        raise ValueError(f"max_length must exceed the {num_special} special tokens, got {max_length}; use {num_special + 1} or more")
+        raise ValueError(
+            f"max_length must exceed the {num_special} special tokens, got {max_length}; "
+            f"use {num_special + 1} or more"
+        )
     second = None if examples.second is None else list(examples.second)
     output = tokenizer(
-        list(examples.first), second, truncation="longest_first", max_length=max_length, padding=False, return_attention_mask=False
+        list(examples.first),
+        second,
+        truncation="longest_first",
+        max_length=max_length,
+        padding=False,
+        return_attention_mask=False,
     )
     input_ids = tuple(np.array(ids, np.int32) for ids in output["input_ids"])
     if "token_type_ids" in output:

@@ -1,0 +1,33 @@
+"""A trained Flax model in, a fused TVM IRModule and a runnable library for the host CPU out.
+
+The same kernels are listed, with their FLOPs and bytes, for whoever prices a Subnet.
+"""
+
+from bertnas_jax.compiler.build import CompiledModel, build, compile_model, load_compiled, trace_model
+from bertnas_jax.compiler.jaxpr_to_relax import UnknownPrimitiveError, jaxpr_to_relax
+from bertnas_jax.compiler.kernels import Kernel, list_kernels
+from bertnas_jax.compiler.pipeline import fuse, lower
+from bertnas_jax.compiler.profile_kernels import KernelTime, profile_kernels
+from bertnas_jax.compiler.schedule_kernels import UnknownKernelError
+from bertnas_jax.compiler.targets import host_target
+from bertnas_jax.compiler.threads import num_threads, set_num_threads
+
+__all__ = [
+    "CompiledModel",
+    "Kernel",
+    "KernelTime",
+    "UnknownKernelError",
+    "UnknownPrimitiveError",
+    "build",
+    "compile_model",
+    "fuse",
+    "host_target",
+    "jaxpr_to_relax",
+    "list_kernels",
+    "load_compiled",
+    "lower",
+    "num_threads",
+    "profile_kernels",
+    "set_num_threads",
+    "trace_model",
+]

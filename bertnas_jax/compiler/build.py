@@ -1,0 +1,90 @@
+"""A trained model in, a library that runs it on the host CPU out."""
+
+from __future__ import annotations
+
+import os
+import pathlib
+import tempfile
+from collections.abc import Callable, Sequence
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import tvm
+from tvm import relax
+
+from bertnas_jax.compiler.jaxpr_to_relax import jaxpr_to_relax
+from bertnas_jax.compiler.pipeline import lower
+from bertnas_jax.compiler.runtime_passes import runtime_passes
+
+INPUTS = ("input_ids", "attention_mask", "token_type_ids")
+
+
+def trace_model(model: Callable, seq_len: int) -> tvm.IRModule:
+    """The model at batch 1 and a fixed length as primitive Relax operators, weights as constants.
+
+    `model(input_ids, attention_mask, token_type_ids)` maps int32 [1, L] to logits [1, C].
+    """
+    if seq_len < 1:
+        raise ValueError(f"seq_len must be at least 1, got {seq_len}; use the length the task is padded to")
+    ids = jax.ShapeDtypeStruct((1, seq_len), jnp.int32)
+    return jaxpr_to_relax(lambda *inputs: model(*inputs), ids, ids, ids, names=INPUTS)
+
+
+def compile_model(model: Callable, seq_len: int, target: tvm.target.Target) -> CompiledModel:
+    """The model compiled for the target, ready to run in this process."""
+    return build(lower(trace_model(model, seq_len), target), target)
+
+
+def build(lowered: tvm.IRModule, target: tvm.target.Target) -> CompiledModel:
+    """Machine code for a lowered module."""
+    return CompiledModel(build_executable(lowered, target))
+
+
+def build_executable(lowered: tvm.IRModule, target: tvm.target.Target) -> tvm.runtime.Executable:
+    """Machine code for a lowered module of any inputs, for TVM's virtual machine."""
+    return tvm.compile(lowered, target, relax_pipeline=runtime_passes())
+
+
+class CompiledModel:
+    """A compiled model: run it, or save it as one shared library."""
+
+    def __init__(self, executable: tvm.runtime.Executable | tvm.runtime.Module):
+        self._executable = executable
+        self._machine = relax.VirtualMachine(executable, tvm.cpu())
+
+    def run(self, input_ids: np.ndarray, attention_mask: np.ndarray, token_type_ids: np.ndarray) -> np.ndarray:
+        """Logits [1, C] of int32 [1, L] inputs."""
+        return _run(self._machine, (input_ids, attention_mask, token_type_ids))
+
+    def run_instrumented(self, instrument: Callable, *inputs: np.ndarray) -> np.ndarray:
+        """Logits of `run`, with `instrument` called before and after every kernel (see VirtualMachine.set_instrument)."""
+        machine = relax.VirtualMachine(self._executable, tvm.cpu())
+        machine.set_instrument(instrument)
+        return _run(machine, inputs)
+
+    def save(self, path: str | os.PathLike) -> None:
+        """Writes the library, whole or not at all."""
+        if not isinstance(self._executable, tvm.runtime.Executable):
+            raise ValueError("a model must be compiled here to be saved, got one loaded from a file; copy that file")
+        path = pathlib.Path(path)
+        with tempfile.TemporaryDirectory(dir=path.parent) as folder:
+            temporary = pathlib.Path(folder) / "model.so"
+            self._executable.export_library(str(temporary))
+            temporary.replace(path)
+
+
+def _run(machine: relax.VirtualMachine, inputs: Sequence[np.ndarray]) -> np.ndarray:
+    return machine["main"](*(tvm.runtime.tensor(np.asarray(array, np.int32)) for array in inputs)).numpy()
+
+
+def load_compiled(path: str | os.PathLike) -> CompiledModel:
+    """The model that `CompiledModel.save` wrote.
+
+    Raises:
+      FileNotFoundError: there is no such file.
+    """
+    path = pathlib.Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(f"a compiled model must be a file, got {path}; write it with CompiledModel.save")
+    return CompiledModel(tvm.runtime.load_module(str(path)))

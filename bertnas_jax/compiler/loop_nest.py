@@ -1,0 +1,98 @@
+"""FLOPs and bytes of a kernel, counted from its loop nest."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+
+from tvm import tirx
+from tvm.ir.expr import Call, Expr, TensorLoad
+from tvm.s_tir import SBlock, SBlockRealize
+
+_ARITHMETIC = (tirx.Add, tirx.Sub, tirx.Mul, tirx.Div, tirx.Max, tirx.Min)
+_MATH = ("rsqrt", "sqrt", "exp", "log", "tanh", "erf", "sigmoid", "floor", "pow", "fabs", "sin", "cos")
+
+
+def count_flops(function: tirx.PrimFunc) -> int:
+    """Float operations as executed: 1 each for + - * / max min and a math call, so 2 per multiply-add.
+
+    A polynomial counts every term, a value computed twice counts twice, padding counts.
+    """
+    return sum(times * _operations(store.value) for store, times in _stores(function))
+
+
+def count_bytes(function: tirx.PrimFunc) -> int:
+    """Bytes of arguments read and of the result written, each element once: the least memory traffic.
+
+    An argument that is looked up in places (an embedding table) counts only as often as it is read.
+    """
+    arguments = set(function.params)
+    touched: Counter[tirx.Var] = Counter()
+    for store, times in _stores(function):
+        touched[store.buffer] += times
+        for node in _expressions(store.value):
+            if isinstance(node, TensorLoad):
+                touched[node.source] += times
+    return sum(min(times, _elements(buffer)) * _width(buffer) for buffer, times in touched.items() if buffer in arguments)
+
+
+def _elements(buffer: tirx.Var) -> int:
+    count = 1
+    for size in buffer.ty.shape:
+        count *= int(size)
+    return count
+
+
+def _width(buffer: tirx.Var) -> int:
+    return int(str(buffer.ty.dtype).lstrip("abcdefghijklmnopqrstuvwxyz") or 8) // 8
+
+
+def _operations(value: tirx.Expr) -> int:
+    floats = [node for node in _expressions(value) if "float" in str(node.ty)]
+    return sum(isinstance(node, _ARITHMETIC) or _is_math(node) for node in floats)
+
+
+def _is_math(node: tirx.Expr) -> bool:
+    return isinstance(node, Call) and getattr(node.op, "name", "").removeprefix("tirx.") in _MATH
+
+
+def _expressions(value: tirx.Expr) -> Iterator[tirx.Expr]:
+    """The expression and every one below it."""
+    yield value
+    if isinstance(value, Call):
+        children = value.args
+    elif isinstance(value, TensorLoad):
+        children = value.indices
+    else:
+        # Binary operators, Not, Cast, Let and Select: whatever operands the node has.
+        fields = ("a", "b", "value", "body", "condition", "true_value", "false_value")
+        children = [getattr(value, field) for field in fields if isinstance(getattr(value, field, None), Expr)]
+    for child in children:
+        if isinstance(child, Expr):
+            yield from _expressions(child)
+
+
+def _stores(function: tirx.PrimFunc) -> list[tuple[tirx.BufferStore, int]]:
+    """Every store of the loop nest with the number of times it runs."""
+    found: list[tuple[tirx.BufferStore, int]] = []
+
+    def visit(statement, times: int) -> None:
+        if isinstance(statement, tirx.For):
+            visit(statement.body, times * int(statement.extent))
+        elif isinstance(statement, SBlockRealize):
+            visit(statement.block, times)
+        elif isinstance(statement, SBlock):
+            visit(statement.body, times)
+        elif isinstance(statement, tirx.SeqStmt):
+            for child in statement.seq:
+                visit(child, times)
+        elif isinstance(statement, tirx.BufferStore):
+            found.append((statement, times))
+        elif isinstance(statement, tirx.Evaluate):
+            pass  # a prefetch: no arithmetic, no result
+        else:
+            kind = type(statement).__name__
+            raise NotImplementedError(f"a kernel must consist of loops, blocks and stores, got {kind}; count it in loop_nest.py")
+
+    visit(function.body, 1)
+    return found

@@ -1,0 +1,70 @@
+"""Groups of bindings moved into functions of their own, marked to become one kernel each."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import tvm
+from tvm import relax
+from tvm.ir.expr import GenericConst
+
+from bertnas_jax.compiler.dataflow import Dataflow
+
+
+def outline(module: tvm.IRModule, groups: Mapping[str, Sequence[Sequence[relax.Var]]]) -> tvm.IRModule:
+    """The module with every group of `main` as a call of a function marked Primitive.
+
+    `groups` maps a name to groups in program order, each with its only exit last. FuseTIR makes
+    one PrimFunc of a Primitive function; equal groups share a function.
+    """
+    dataflow = Dataflow(module["main"])
+    name_of = {group[-1]: name for name, members in groups.items() for group in members}
+    group_of = {group[-1]: group for members in groups.values() for group in members}
+    inside = {variable for group in group_of.values() for variable in group[:-1]}
+    builder, main, bindings = relax.BlockBuilder(module), module["main"], []
+    for binding in dataflow.bindings:
+        if binding.var in group_of:
+            function, inputs = _extract(dataflow, group_of[binding.var])
+            kernel = builder.add_func(function, name_of[binding.var])
+            binding = relax.VarBinding(binding.var, builder.normalize(relax.Call(kernel, inputs)))
+        if binding.var not in inside:
+            bindings.append(binding)
+    body = relax.SeqExpr([relax.DataflowBlock(bindings)], main.body.body)
+    builder.update_func(module.get_global_var("main"), relax.Function(main.params, body, main.ret_ty, main.is_pure, main.attrs))
+    return builder.get()
+
+
+def _extract(dataflow: Dataflow, group: Sequence[relax.Var]) -> tuple[relax.Function, list[relax.Expr]]:
+    """A group as a function, and the arguments to call it with: constants are arguments too."""
+    builder = relax.BlockBuilder()
+    inputs: list[relax.Expr] = []
+    renamed: dict[relax.Expr, relax.Var] = {}
+
+    def collect(expression: relax.Expr) -> None:
+        is_tensor_constant = isinstance(expression, GenericConst) and len(expression.ty.shape) > 0
+        if isinstance(expression, relax.Tuple):
+            for field in expression.fields:
+                collect(field)
+        elif (isinstance(expression, relax.Var) and expression not in group or is_tensor_constant) and expression not in renamed:
+            renamed[expression] = relax.Var(f"input{len(inputs)}", expression.ty)
+            inputs.append(expression)
+
+    for variable in group:
+        for argument in dataflow.value(variable).args:
+            collect(argument)
+    with builder.function("kernel", [renamed[expression] for expression in inputs], attrs={"Primitive": True}, private=True):
+        with builder.dataflow():
+            for variable in group:
+                call = dataflow.value(variable)
+                arguments = [_substitute(argument, renamed) for argument in call.args]
+                renewed = relax.Call(call.op, arguments, call.attrs, call.ty_args)
+                emit = builder.emit_output if variable is group[-1] else builder.emit
+                renamed[variable] = emit(renewed)
+        builder.emit_func_output(renamed[group[-1]])
+    return builder.get()["kernel"], inputs
+
+
+def _substitute(expression: relax.Expr, renamed: Mapping[relax.Expr, relax.Var]) -> relax.Expr:
+    if isinstance(expression, relax.Tuple):
+        return relax.Tuple([_substitute(field, renamed) for field in expression.fields])
+    return renamed.get(expression, expression)

@@ -1,0 +1,72 @@
+"""Pass: a product with a constant matrix becomes a packed GEMM, its weights packed here and now.
+
+Precondition: primitive Relax operators, before LegalizeOps; `relax.matmul(x, W)` with `W` a
+constant float32 matrix [K, N]. Any other matmul (attention's two activations) is left alone.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import tvm
+from tvm import relax, te
+from tvm.ir import GenericConst
+
+# Columns of a weight panel: two AVX2 registers of 8 float32 lanes.
+PANEL = 16
+# TVM's TOpPattern kOutEWiseFusable: elementwise consumers may be fused into the kernel.
+_OUT_ELEMENTWISE_FUSABLE = 4
+
+
+def pack(weights: np.ndarray) -> np.ndarray:
+    """Weights [K, N] as panels [ceil(N / PANEL), K, PANEL], columns past N zero."""
+    inner, columns = weights.shape
+    panels = -(-columns // PANEL)
+    padded = np.zeros((inner, panels * PANEL), weights.dtype)
+    padded[:, :columns] = weights
+    return np.ascontiguousarray(padded.reshape(inner, panels, PANEL).transpose(1, 0, 2))
+
+
+def packed_gemm(x: te.Tensor, panels: te.Tensor, columns: int) -> te.Tensor:
+    """x [..., K] times packed weights, [..., columns]; padded columns are computed, then cropped."""
+    inner = te.reduce_axis((0, panels.shape[1]), name="k")
+
+    def cell(*index):
+        *rows, column = index
+        return te.sum(x(*rows, inner) * panels[column // PANEL, inner, column % PANEL], axis=inner)
+
+    padded = te.compute((*x.shape[:-1], panels.shape[0] * PANEL), cell, name="packed_gemm")
+    if columns == int(panels.shape[0]) * PANEL:
+        return padded
+    return te.compute((*x.shape[:-1], columns), lambda *index: padded(*index), name="crop")
+
+
+@relax.expr_functor.mutator
+class _Packer(relax.PyExprMutator):
+    def visit_call_(self, call: relax.Call) -> relax.Expr:
+        call = super().visit_call_(call)
+        if not is_weight_matmul(call):
+            return call
+        x, weights = call.args
+        matrix = weights.value.numpy()
+        panels = relax.const(pack(matrix))
+        attributes = {"op_pattern": _OUT_ELEMENTWISE_FUSABLE}
+        return self.builder_.call_te(
+            packed_gemm, x, panels, matrix.shape[1], primfunc_name_hint="packed_gemm", primfunc_attrs=attributes
+        )
+
+
+def is_weight_matmul(call: relax.Expr) -> bool:
+    """True for relax.matmul(x, W) with W a constant float32 matrix."""
+    if not (isinstance(call, relax.Call) and getattr(call.op, "name", "") == "relax.matmul"):
+        return False
+    weights = call.args[1]
+    return isinstance(weights, GenericConst) and len(weights.ty.shape) == 2 and weights.ty.dtype == "float32"
+
+
+def pack_weights(module: tvm.IRModule) -> tvm.IRModule:
+    """The module with every product with a constant matrix as a packed GEMM."""
+    packer = _Packer(module)
+    for variable, function in module.functions_items():
+        if isinstance(function, relax.Function):
+            packer.builder_.update_func(variable, packer.visit_expr(function))
+    return packer.builder_.get()

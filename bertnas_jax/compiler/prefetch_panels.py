@@ -1,0 +1,58 @@
+"""Pass: a GEMM prefetches the next weight panel while it computes with the current one.
+
+Weights are read once a run and come from memory. One line of 64 bytes is one row of a panel, so
+the K lines of the next panel are spread evenly over the loops that pass K once a block of rows. Precondition: after ScheduleKernels.
+"""
+
+from __future__ import annotations
+
+import tvm
+from tvm import tirx
+from tvm.s_tir import SBlock, SBlockRealize
+
+from bertnas_jax.compiler.pack_weights import PANEL
+from bertnas_jax.compiler.schedule_kernels import KIND
+
+# Source: LLVM language reference, llvm.prefetch: address, read (0), locality (3 keeps it in all
+# cache levels), data cache (1). TVM takes the number of arguments that follow first.
+_READ, _KEEP, _DATA = 0, 3, 1
+
+
+def prefetch_panels(module: tvm.IRModule) -> tvm.IRModule:
+    """The module with prefetches in every GEMM."""
+    changed = tvm.IRModule(dict(module.functions_items()), attrs=module.attrs)
+    for variable, function in module.functions_items():
+        if isinstance(function, tirx.PrimFunc) and function.attrs.get(KIND) == "gemm":
+            changed[variable] = with_prefetches(function)
+    return changed
+
+
+def with_prefetches(function: tirx.PrimFunc) -> tirx.PrimFunc:
+    """A GEMM as `schedule_gemm` leaves it, with prefetches in its loop over K."""
+    root = function.body.block
+    panel, rows = root.body, root.body.body
+    clear, inner, epilogue = rows.body.seq
+    weights = next(buffer for buffer in function.params if len(buffer.ty.shape) == 3 and int(buffer.ty.shape[-1]) == PANEL)
+    inner = _with_body(inner, tirx.SeqStmt([*_prefetches(panel, rows, inner, weights), inner.body]))
+    rows = _with_body(rows, tirx.SeqStmt([clear, inner, epilogue]))
+    block = SBlock(
+        root.iter_vars, root.reads, root.writes, root.name_hint, _with_body(panel, rows), root.init, root.alloc_buffers
+    )
+    return function.with_body(SBlockRealize(function.body.iter_values, function.body.predicate, block))
+
+
+def _prefetches(panel: tirx.For, rows: tirx.For, inner: tirx.For, weights: tirx.Var) -> list[tirx.Stmt]:
+    """The prefetches of one step of the loop over K: its share of the lines of the next panel."""
+    lines, blocks, steps = int(weights.ty.shape[1]), int(rows.extent), int(inner.extent)
+    unrolled = lines // steps
+    following = tirx.min(panel.loop_var + 1, panel.extent - 1)
+    statements = []
+    for first in range(0, unrolled, blocks):
+        line = tirx.floordiv(rows.loop_var * lines + inner.loop_var * unrolled + first, blocks)
+        address = tirx.address_of(tirx.BufferLoad(weights, [following, line, 0]))
+        statements.append(tirx.Evaluate(tirx.call_llvm_intrin("void", "llvm.prefetch", address, _READ, _KEEP, _DATA)))
+    return statements
+
+
+def _with_body(loop: tirx.For, body: tirx.Stmt) -> tirx.For:
+    return tirx.For(loop.loop_var, loop.min, loop.extent, loop.kind, body, loop.thread_binding, loop.annotations)

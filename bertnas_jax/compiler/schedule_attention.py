@@ -1,0 +1,134 @@
+"""Schedule of an attention kernel: scores, softmax and context of a few rows at a time.
+
+One task a head: K^T and V of the head are copied into contiguous buffers, then each block of rows
+goes from scores to context within the first-level cache. Nothing of size L x L is ever stored.
+"""
+
+from __future__ import annotations
+
+from tvm import s_tir
+from tvm.s_tir.schedule import LoopRV, SBlockRV
+
+from bertnas_jax.compiler.blocks import (
+    blocks_of,
+    extent,
+    inline_elementwise,
+    is_matmul,
+    is_reduction,
+    largest_divisor,
+    name_of,
+    output_of,
+)
+from bertnas_jax.compiler.register_tile import LANES, ROWS, schedule_register_tile
+from bertnas_jax.compiler.schedule_rows import split_reduction, vectorize_last, vectorize_partials
+
+# Lanes of an AVX2 register of float32.
+VECTOR = 8
+
+
+def schedule_attention(schedule: s_tir.Schedule) -> None:
+    """Schedules a function of two matmuls, softmax between them, that writes [B, L, N * H].
+
+    Raises:
+      NotImplementedError: the result has another layout.
+    """
+    scores, context = (block for block in blocks_of(schedule) if is_matmul(schedule, block))
+    width = extent(schedule, schedule.get_loops(context)[-2])
+    scaled = None if width % VECTOR == 0 else _pad_context(schedule, context)
+    packs = [_right_operand(schedule, block) for block in (scores, context)]
+    masked = _only_elementwise_consumer(schedule, scores)
+    if masked is None:
+        schedule.cache_write(scores, 0, "global")
+        masked = schedule.get_consumers(scores)[0]
+    placed = [scores, context, masked, *packs] + ([scaled] if scaled is not None else [])
+    inline_elementwise(schedule, keep=tuple(name_of(schedule, block) for block in placed))
+    softmax = _softmax_blocks(schedule, placed)
+    head, rows, columns = _tile_output(schedule, width) if scaled is None else _tile_context(schedule, scaled)
+    schedule.compute_at(context, columns, preserve_unit_loops=True)
+    for block in reversed(softmax):
+        schedule.compute_at(block, rows, preserve_unit_loops=True)
+        if not is_reduction(schedule, block):
+            vectorize_last(schedule, block)
+    _tile_scores(schedule, scores, masked, rows)
+    schedule_register_tile(schedule, context)
+    vectorize_partials(schedule)
+    for pack in packs:
+        schedule.compute_at(pack, head, preserve_unit_loops=True)
+    vectorize_last(schedule, packs[1])
+
+
+def _pad_context(schedule: s_tir.Schedule, context: SBlockRV) -> SBlockRV:
+    """Makes the context whole vectors wide, on zero columns of V; the block that divides and crops it."""
+    schedule.pad_einsum(context, [1] * (len(schedule.get_loops(context)) - 2) + [VECTOR, 1])
+    (crop,) = schedule.get_consumers(context)
+    (scaled,) = schedule.get_consumers(crop)
+    return scaled
+
+
+def _right_operand(schedule: s_tir.Schedule, matmul: SBlockRV) -> SBlockRV:
+    """The block that lays out the second operand of a matmul."""
+    source = schedule.get(matmul).reads[1].source
+    for block in schedule.get_producers(matmul):
+        if schedule.get(block).writes[0].source.same_as(source):
+            return block
+    raise NotImplementedError(
+        "the second operand of an attention product must be a transposed view, got a kernel argument; transpose it first"
+    )
+
+
+def _only_elementwise_consumer(schedule: s_tir.Schedule, scores: SBlockRV) -> SBlockRV | None:
+    consumers = schedule.get_consumers(scores)
+    return consumers[0] if len(consumers) == 1 and not is_reduction(schedule, consumers[0]) else None
+
+
+def _softmax_blocks(schedule: s_tir.Schedule, others: list[SBlockRV]) -> list[SBlockRV]:
+    """The blocks between the masked scores and the context, in program order, reductions split."""
+    names = {name_of(schedule, block) for block in others} | {name_of(schedule, output_of(schedule))}
+    for block in blocks_of(schedule):
+        if is_reduction(schedule, block) and name_of(schedule, block) not in names:
+            split_reduction(schedule, block)
+    return [block for block in blocks_of(schedule) if name_of(schedule, block) not in names]
+
+
+def _tile_output(schedule: s_tir.Schedule, width: int) -> tuple[LoopRV, LoopRV, LoopRV]:
+    """The loops of the result over heads (parallel), blocks of rows, and vectors of a head's columns."""
+    output = output_of(schedule)
+    loops = schedule.get_loops(output)
+    if len(loops) != 3 or extent(schedule, loops[-1]) % width:
+        shape = [extent(schedule, loop) for loop in loops]
+        raise NotImplementedError(f"an attention kernel must write [B, L, N * {width}], got {shape}; reshape the context after the product")
+    batch, row, column = loops
+    head, column = schedule.split(column, [None, width])
+    row_outer, row_inner = schedule.split(row, [None, largest_divisor(extent(schedule, row), ROWS)])
+    vector, lane = schedule.split(column, [None, largest_divisor(width, LANES)])
+    schedule.reorder(batch, head, row_outer, vector, row_inner, lane)
+    head = schedule.fuse(batch, head)
+    schedule.parallel(head)
+    schedule.unroll(row_inner)
+    schedule.vectorize(lane)
+    return head, row_outer, vector
+
+
+def _tile_context(schedule: s_tir.Schedule, scaled: SBlockRV) -> tuple[LoopRV, LoopRV, LoopRV]:
+    """The same loops over a context whose heads are no whole vectors; it is merged in a second pass."""
+    merged = schedule.get_loops(output_of(schedule))
+    schedule.parallel(schedule.fuse(*merged[:-1]))
+    *batch, row, column = schedule.get_loops(scaled)
+    row_outer, row_inner = schedule.split(row, [None, largest_divisor(extent(schedule, row), ROWS)])
+    vector, lane = schedule.split(column, [None, VECTOR])
+    schedule.reorder(*batch, row_outer, vector, row_inner, lane)
+    head = schedule.fuse(*batch)
+    schedule.parallel(head)
+    return head, row_outer, vector
+
+
+def _tile_scores(schedule: s_tir.Schedule, scores: SBlockRV, masked: SBlockRV, rows: LoopRV) -> None:
+    """Scores of a block of rows, one register block after another, masked as they are stored."""
+    schedule.compute_at(masked, rows, preserve_unit_loops=True)
+    *_, row, column = schedule.get_loops(masked)
+    vector, lane = schedule.split(column, [None, largest_divisor(extent(schedule, column), LANES)])
+    schedule.reorder(vector, row, lane)
+    schedule.unroll(row)
+    schedule.vectorize(lane)
+    schedule.compute_at(scores, vector, preserve_unit_loops=True)
+    schedule_register_tile(schedule, scores)

@@ -1,0 +1,48 @@
+"""Schedules of the small kernels: elementwise functions and reductions over any axis."""
+
+from __future__ import annotations
+
+from tvm import s_tir, tirx
+
+from bertnas_jax.compiler.blocks import (
+    blocks_of,
+    extent,
+    inline_elementwise,
+    is_reduction,
+    iterations,
+    largest_divisor,
+    parallel_if_worth,
+)
+from bertnas_jax.compiler.register_tile import LANES
+from bertnas_jax.compiler.schedule_rows import vectorize_last
+
+
+def schedule_elementwise(schedule: s_tir.Schedule) -> None:
+    """Schedules a function without reductions: one parallel loop over rows, vectors along them."""
+    inline_elementwise(schedule)
+    for block in blocks_of(schedule):
+        operations = iterations(schedule, block)
+        rows = schedule.get_loops(block)[:-1]
+        vectorize_last(schedule, block)
+        if rows:
+            parallel_if_worth(schedule, schedule.fuse(*rows), operations)
+
+
+def schedule_reduction(schedule: s_tir.Schedule) -> None:
+    """Schedules a function with one reduction over an axis that is not the last: columns in vectors."""
+    inline_elementwise(schedule)
+    for block in blocks_of(schedule):
+        if not is_reduction(schedule, block):
+            vectorize_last(schedule, block)
+            continue
+        kinds = [axis.iter_type for axis in schedule.get(block).iter_vars]
+        loops = schedule.get_loops(block)
+        inner = [loop for loop, kind in zip(loops, kinds, strict=True) if kind == tirx.IterVar.CommReduce]
+        *rows, column = [loop for loop, kind in zip(loops, kinds, strict=True) if kind != tirx.IterVar.CommReduce]
+        operations = iterations(schedule, block)
+        outer, lane = schedule.split(column, [None, largest_divisor(extent(schedule, column), LANES)])
+        schedule.reorder(*rows, outer, *inner, lane)
+        schedule.vectorize(lane)
+        parallel_if_worth(schedule, schedule.fuse(*rows, outer), operations)
+        zero = schedule.decompose_reduction(block, inner[0])
+        schedule.vectorize(schedule.get_loops(zero)[-1])

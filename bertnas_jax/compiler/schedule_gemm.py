@@ -1,0 +1,44 @@
+"""Schedule of a packed GEMM with its fused epilogue.
+
+One task a weight panel: its 16 columns stay in cache while all rows pass over it in register
+blocks of 4 x 16, so that every weight is read from memory once and results do not depend on the
+number of threads. The epilogue runs on the block before it is written.
+"""
+
+from __future__ import annotations
+
+from tvm import s_tir
+from tvm.s_tir.schedule import LoopRV, SBlockRV
+
+from bertnas_jax.compiler.blocks import extent, inline_elementwise, iterations, largest_divisor, output_of, parallel_if_worth
+from bertnas_jax.compiler.pack_weights import PANEL
+from bertnas_jax.compiler.register_tile import ROWS, schedule_register_tile
+
+
+def schedule_gemm(schedule: s_tir.Schedule) -> None:
+    """Schedules a function whose anchor block is `packed_gemm`."""
+    gemm = schedule.get_sblock("packed_gemm")
+    if not schedule.get_consumers(gemm):
+        schedule.cache_write(gemm, 0, "global")
+    inline_elementwise(schedule, recompute=True)
+    *rows, columns, inner = schedule.get_loops(gemm)
+    row = schedule.fuse(*rows)
+    row_outer, row_inner = schedule.split(row, [None, largest_divisor(extent(schedule, row), ROWS)])
+    panel, lane = schedule.split(columns, [None, PANEL])
+    schedule.reorder(panel, row_outer, row_inner, lane, inner)
+    parallel_if_worth(schedule, panel, 2 * iterations(schedule, gemm))
+    _attach_epilogue(schedule, output_of(schedule), row_outer)
+    schedule_register_tile(schedule, gemm)
+
+
+def _attach_epilogue(schedule: s_tir.Schedule, epilogue: SBlockRV, row_outer: LoopRV) -> None:
+    """Computes the epilogue on each register block, in vectors where the columns fill them."""
+    columns = extent(schedule, schedule.get_loops(epilogue)[-1])
+    schedule.reverse_compute_at(epilogue, row_outer)
+    *_, rows, lanes = schedule.get_loops(epilogue)
+    if columns % PANEL == 0:
+        schedule.unroll(rows)
+        schedule.vectorize(lanes)
+    elif columns % 8 == 0:
+        # Only whole vectors of 8 lie past the last column: one test a vector.
+        schedule.vectorize(schedule.split(lanes, [None, 8])[1])

@@ -1,0 +1,43 @@
+"""How a program says what went wrong: one line for what the user can mend, a traceback for what we must."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import sys
+from collections.abc import Iterator
+
+USER_ERROR = 2  # the exit status of a command that was asked for something it cannot do
+
+
+@contextlib.contextmanager
+def explained() -> Iterator[None]:
+    """Ends the program with the message alone if its body raises what bad input or a full disk raises."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        print("\ninterrupted: the same command continues this run", file=sys.stderr)
+        sys.exit(128 + 2)
+    except OSError as error:
+        if error.errno == errno.ENOSPC:
+            _fail(f"the disk must have room, got {error}; free some and give the same command again: what was written whole is kept")
+        if error.errno is None or error.errno in (errno.ENOENT, errno.EACCES, errno.EROFS, errno.ENOTDIR, errno.EISDIR):
+            _fail(str(error))
+        raise
+    except (ValueError, FloatingPointError) as error:
+        if not _is_ours(error):
+            raise
+        _fail(str(error))
+
+
+def _is_ours(error: BaseException) -> bool:
+    """True if this package raised it: its messages name the cure, a library's need their traceback."""
+    frame = error.__traceback__
+    while frame is not None and frame.tb_next is not None:
+        frame = frame.tb_next
+    return frame is not None and frame.tb_frame.f_globals.get("__name__", "").startswith("bertnas_jax")
+
+
+def _fail(message: str) -> None:
+    print(f"error: {message}", file=sys.stderr)
+    sys.exit(USER_ERROR)

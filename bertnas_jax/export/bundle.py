@@ -1,0 +1,50 @@
+"""The folder to deploy: checkpoint, tokenizer, Subnet, .tflite, compiled library, model card."""
+
+from __future__ import annotations
+
+import pathlib
+
+import tvm
+
+from bertnas_jax.compiler import compile_model
+from bertnas_jax.export.card import CardFacts, model_card
+from bertnas_jax.export.tflite import export_tflite
+from bertnas_jax.export.whole_file import whole
+from bertnas_jax.model import Bert, save_checkpoint
+from bertnas_jax.model.checkpoint import TOKENIZER_FILES
+from bertnas_jax.space import Vocabulary
+
+SUBNET_FILE, TFLITE_FILE, CARD_FILE = "subnet.json", "model.tflite", "README.md"
+
+
+def library_file(target: tvm.target.Target) -> str:
+    """The name of the compiled model, which says what CPU it is for, e.g. `model_znver3.so`."""
+    return f"model_{target.attrs.get('mcpu', target.kind.name)}.so"
+
+
+def write_bundle(
+    model: Bert, folder: pathlib.Path, tokenizer_folder: pathlib.Path, seq_len: int, target: tvm.target.Target, facts: CardFacts
+) -> None:
+    """Writes the folder in Hugging Face layout, whole or not at all; it replaces an older one.
+
+    Raises:
+      FileNotFoundError: `tokenizer_folder` holds no tokenizer.
+      ValueError: `seq_len` is not within the model's positions.
+    """
+    folder, tokenizer_folder = pathlib.Path(folder), pathlib.Path(tokenizer_folder)
+    if not any((tokenizer_folder / name).is_file() for name in TOKENIZER_FILES):
+        raise FileNotFoundError(f"a bundle must have a tokenizer, got {tokenizer_folder} with none of {TOKENIZER_FILES}; give its folder")
+    with whole(folder) as partial:
+        save_checkpoint(model, partial, tokenizer_folder)
+        (partial / SUBNET_FILE).write_text(model.config.subnet.to_json() + "\n", encoding="utf-8")
+        export_tflite(model, seq_len, partial / TFLITE_FILE)
+        library = library_file(target)
+        compile_model(model, seq_len, target).save(partial / library)
+        card = model_card(facts, model.config.subnet, vocabulary_of(model), seq_len, library)
+        (partial / CARD_FILE).write_text(card, encoding="utf-8")
+
+
+def vocabulary_of(model: Bert) -> Vocabulary:
+    """The sizes around the model's encoder."""
+    config = model.config
+    return Vocabulary(config.vocab_size, config.max_positions, config.type_vocab_size, config.num_outputs, config.pooling == "cls")

@@ -1,0 +1,130 @@
+"""The model card of a bundle: what the model is, what it scores, what it costs, how to run it."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from typing import Protocol, runtime_checkable
+
+from bertnas_jax.space import Subnet, Vocabulary, count_flops, count_parameters
+
+
+@runtime_checkable
+class Latency(Protocol):
+    """What a card says of one latency (a `bertnas_jax.latency.LatencyRecord` has it all)."""
+
+    model: str
+    runtime: str
+    device: str
+    threads: int
+    seq_len: int
+    source: str
+    median_ms: float
+    p90_ms: float
+
+
+@dataclasses.dataclass(frozen=True)
+class CardFacts:
+    """What a card cannot read off the model: the task, the score on it, the latencies."""
+
+    name: str
+    task: str
+    metric: str
+    value: float
+    latencies: Sequence[Latency] = ()
+
+
+def model_card(facts: CardFacts, subnet: Subnet, vocabulary: Vocabulary, seq_len: int, library: str) -> str:
+    """The text of README.md; `library` is the file name of the compiled model."""
+    sections = (
+        _header(facts, subnet, vocabulary, seq_len),
+        _latency_table(facts.latencies),
+        _RUN_TFLITE.format(seq_len=seq_len),
+        _RUN_ANDROID.format(seq_len=seq_len, num_outputs=vocabulary.num_outputs),
+        _RUN_LIBRARY.format(seq_len=seq_len, library=library),
+    )
+    return "\n".join(section for section in sections if section)
+
+
+def _header(facts: CardFacts, subnet: Subnet, vocabulary: Vocabulary, seq_len: int) -> str:
+    heads = ", ".join(str(layer.heads) for layer in subnet.layers)
+    ffns = ", ".join(str(layer.ffn) for layer in subnet.layers)
+    rows = {
+        "task": facts.task,
+        facts.metric: f"{facts.value:.4f}",
+        "blocks": subnet.depth,
+        "hidden width": subnet.hidden,
+        "attention heads of each block": f"{heads} (each {subnet.head_dim} wide)",
+        "feed-forward neurons of each block": ffns,
+        "parameters": f"{count_parameters(subnet, vocabulary):,}",
+        "FLOPs of one sequence (2 x MACs)": f"{count_flops(subnet, vocabulary, seq_len):,}",
+        "sequence length of the exported files": seq_len,
+    }
+    table = "\n".join(f"| {name} | {value} |" for name, value in rows.items())
+    return f"# {facts.name}\n\nA BERT encoder found by compiler-aware architecture search.\n\n| | |\n|---|---|\n{table}\n"
+
+
+def _latency_table(latencies: Sequence[Latency]) -> str:
+    if not latencies:
+        return ""
+    columns = ("model", "runtime", "device", "threads", "length", "median ms", "p90 ms", "source")
+    head = f"## Latency\n\nBatch 1.\n\n| {' | '.join(columns)} |\n{'|---' * len(columns)}|\n"
+    rows = (
+        f"| {latency.model} | {latency.runtime} | {latency.device} | {latency.threads} | {latency.seq_len} "
+        f"| {latency.median_ms:.2f} | {latency.p90_ms:.2f} | {latency.source} |\n"
+        for latency in latencies
+    )
+    return head + "".join(rows)
+
+
+_RUN_TFLITE = """\
+## Run the .tflite with LiteRT in Python
+
+`pip install ai-edge-litert transformers`, then in this folder:
+
+```python
+from ai_edge_litert.interpreter import Interpreter
+from transformers import AutoTokenizer
+
+tokenizer = AutoTokenizer.from_pretrained(".")
+encoded = tokenizer("a sentence", padding="max_length", truncation=True, max_length={seq_len}, return_token_type_ids=True, return_tensors="np")
+classify = Interpreter("model.tflite", num_threads=2).get_signature_runner()
+names = ("input_ids", "attention_mask", "token_type_ids")
+print(classify(**{{name: encoded[name].astype("int32") for name in names}})["logits"])
+```
+"""
+
+_RUN_ANDROID = """\
+## Run the .tflite on Android
+
+Add `com.google.ai.edge.litert:litert` to the dependencies and `model.tflite` to the assets, and tokenise with the
+vocabulary of this folder (WordPiece). Kotlin, each input `Array(1) {{ IntArray({seq_len}) }}` padded with zeros:
+
+```kotlin
+val interpreter = Interpreter(modelBuffer, Interpreter.Options().setNumThreads(4))
+val logits = Array(1) {{ FloatArray({num_outputs}) }}
+val inputs = mapOf("input_ids" to inputIds, "attention_mask" to attentionMask, "token_type_ids" to tokenTypeIds)
+interpreter.runSignature(inputs, mapOf("logits" to logits), "serving_default")
+```
+
+The CPU path is XNNPACK, in float32.
+"""
+
+_RUN_LIBRARY = """\
+## Run the compiled library
+
+`{library}` needs only the runtime of `apache-tvm` and a CPU of the kind it was compiled for; its function `main` takes
+input_ids, attention_mask and token_type_ids, int32 [1, {seq_len}], and returns the logits.
+
+```python
+import numpy as np
+import tvm
+from tvm import relax
+
+machine = relax.VirtualMachine(tvm.runtime.load_module("{library}"), tvm.cpu())
+inputs = [tvm.runtime.tensor(np.zeros((1, {seq_len}), "int32")) for _ in range(3)]
+print(machine["main"](*inputs).numpy())
+```
+
+Or, with this package: `bertnas_jax.compiler.load_compiled("{library}").run(input_ids, attention_mask, token_type_ids)`.
+"""

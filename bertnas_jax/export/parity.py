@@ -1,0 +1,53 @@
+"""How far an exported model's logits are from those of the model it was exported from."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import jax.numpy as jnp
+import numpy as np
+from flax import nnx
+from jaxtyping import Array, Float32, Int32
+
+from bertnas_jax.data import Encoded
+from bertnas_jax.model import Bert
+
+# input_ids, attention_mask, token_type_ids, each [1, L], to logits [1, C]
+Runner = Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray]
+Inputs = tuple[Int32[np.ndarray, "1 L"], Int32[np.ndarray, "1 L"], Int32[np.ndarray, "1 L"]]
+
+
+def pad_example(encoded: Encoded, position: int, seq_len: int) -> Inputs:
+    """One example as input_ids, attention_mask and token_type_ids of length L.
+
+    Raises:
+      ValueError: the example is longer than `seq_len`.
+    """
+    ids, types = encoded.input_ids[position], encoded.token_type_ids[position]
+    if len(ids) > seq_len:
+        raise ValueError(f"an example must have at most seq_len={seq_len} tokens, got {len(ids)}; encode with max_length={seq_len}")
+    padding = (0, seq_len - len(ids))
+    padded = np.pad(ids, padding, constant_values=encoded.pad_id), np.pad(np.ones_like(ids), padding), np.pad(types, padding)
+    input_ids, attention_mask, token_type_ids = (array.astype(np.int32)[None] for array in padded)
+    return input_ids, attention_mask, token_type_ids
+
+
+def max_abs_error(model: Bert, run: Runner, encoded: Encoded, seq_len: int) -> float:
+    """The largest absolute difference of any logit over the examples; NaN if any logit is.
+
+    Raises:
+      ValueError: there are no examples, or one is longer than `seq_len`.
+    """
+    if not len(encoded):
+        raise ValueError("parity must be checked on at least one example, got none; encode some sentences")
+    errors = []
+    for position in range(len(encoded)):
+        inputs = pad_example(encoded, position, seq_len)
+        expected = np.asarray(_logits(model, *map(jnp.asarray, inputs)))
+        errors.append(np.max(np.abs(expected - run(*inputs))))
+    return float(np.max(errors))
+
+
+@nnx.jit
+def _logits(model: Bert, *inputs: Int32[Array, "1 L"]) -> Float32[Array, "1 C"]:
+    return model(*inputs)

@@ -1,0 +1,83 @@
+"""Single facts with their names, in the groups that the page shows together."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from bertnas_jax.report import figures
+from bertnas_jax.report.labels import runtime_label
+from bertnas_jax.report.results import RunResults
+from bertnas_jax.report.summary import Summary
+
+Facts = list[tuple[str, str]]
+
+
+def key_figures(summary: Summary) -> list[tuple[str, str, str]]:
+    """Name, value and context of what is asked first."""
+    winner, teacher, latency = summary.winner, summary.teacher, summary.winner_latency
+    score = figures.score(winner.metric, winner.value)
+    cost = f"p90 {figures.milliseconds(latency.p90_ms)} ms, budget {figures.milliseconds(summary.budget.latency_ms)} ms, {latency.source}"
+    return [
+        (figures.metric_style(winner.metric).label, score, f"teacher {figures.score(teacher.metric, teacher.value)}"),
+        (f"latency, {runtime_label(latency.runtime)}", f"{figures.milliseconds(latency.median_ms)} ms", cost),
+        ("against BERT-base on TFLite", figures.factor(summary.speedup_vs_tflite_bert_base), "times as fast"),
+        ("parameters", figures.count(winner.params), f"{100 * winner.params / teacher.params:.0f} % of the teacher's"),
+        ("FLOPs (2 x MACs)", figures.count(winner.flops), f"{100 * winner.flops / teacher.flops:.0f} % of the teacher's"),
+    ]
+
+
+def score_facts(run: RunResults) -> Facts:
+    """The winner's score among those that say what it is worth."""
+    summary, task, winner = run.summary, run.summary.task, run.summary.winner
+    chosen = next(finalist for finalist in run.finalists if finalist.chosen)
+    baseline = "none for this task" if task.bag_of_words is None else figures.score(task.metric, task.bag_of_words)
+    return [
+        ("task", f"{task.name} ({task.kind})"),
+        ("metric", figures.metric_style(task.metric).label),
+        ("teacher, fine-tuned", figures.score(task.metric, summary.teacher.value)),
+        ("winner, fine-tuned", figures.score(task.metric, winner.value) + _standard_error(summary)),
+        ("winner before its fine-tuning", figures.score(task.metric, winner.inherited_value)),
+        ("winner by the supernet, all of dev", figures.score(task.metric, chosen.accuracy)),
+        ("bag of words, a linear model", baseline),
+        ("train / dev examples", f"{task.train_examples:,} / {task.dev_examples:,}"),
+        ("padding among the tokens", f"{100 * task.pad_share:.1f} %"),
+    ]
+
+
+def _standard_error(summary: Summary) -> str:
+    """The binomial standard error of an accuracy over the dev examples; nothing for other metrics."""
+    if summary.winner.metric != "accuracy":
+        return ""
+    value = summary.winner.value
+    return f", standard error {100 * math.sqrt(value * (1 - value) / summary.task.dev_examples):.1f}"
+
+
+def parity_facts(summary: Summary) -> Facts:
+    parity = summary.parity
+    return [("TFLite", f"{parity.tflite_max_abs_err:.1e}"), ("TVM", f"{parity.tvm_max_abs_err:.1e}")]
+
+
+def search_facts(run: RunResults) -> Facts:
+    summary, search = run.summary, run.summary.search
+    share = f"{search.evaluated:,} of {figures.whole_number(search.space_size)} sub-networks"
+    stages = [(f"stage: {stage.name}", figures.duration(stage.wall_s)) for stage in summary.stages]
+    whole = figures.duration(sum(stage.wall_s for stage in summary.stages))
+    return [
+        ("method", search.method),
+        ("evaluated", share),
+        ("on the front", f"{len(run.front):,}"),
+        ("search time", figures.duration(search.wall_s)),
+        *stages,
+        ("all stages", whole),
+    ]
+
+
+def text_facts(fields: Mapping[str, Any]) -> Facts:
+    """Free-form fields as text; a list as its items."""
+    return [(str(name).replace("_", " "), _as_text(value)) for name, value in fields.items()]
+
+
+def _as_text(value: Any) -> str:
+    return " ".join(map(str, value)) if isinstance(value, list) else "not known" if value is None else str(value)

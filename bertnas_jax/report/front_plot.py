@@ -1,0 +1,112 @@
+"""The front as an interactive plot that needs no network."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from html import escape
+
+import plotly.graph_objects as go
+import plotly.io
+
+from bertnas_jax.report import figures, front
+from bertnas_jax.report.labels import sizes_label
+from bertnas_jax.report.results import Point, RunResults
+from bertnas_jax.space import Subnet
+
+_FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, sans-serif"
+# Named one by one: among plotly's own choice is a button that would upload the plot.
+_BUTTONS = ["toImage", "zoom2d", "pan2d", "zoomIn2d", "zoomOut2d", "resetScale2d"]
+_CONFIG = {"displaylogo": False, "responsive": True, "modeBarButtons": [_BUTTONS]}
+
+
+def front_html(run: RunResults) -> str:
+    """A <div> with the plot and all of plotly.js, inlined."""
+    figure = go.Figure(data=_traces(run), layout=_layout(run))
+    _add_lines(figure, run)
+    return plotly.io.to_html(
+        figure, config=_CONFIG, include_plotlyjs=True, include_mathjax=False, full_html=False, default_height="520px", div_id="front"
+    )
+
+
+def _traces(run: RunResults) -> list[go.Scatter]:
+    beaten = [point for point in run.evaluated if not point.on_front]
+    winner_x, winner_y = front.winner_end(run.summary)
+    start = run.winner_point
+    return [
+        _points(run, beaten, "evaluated", {"color": front.GREY, "size": 7, "opacity": 0.7}),
+        _points(run, run.uniform, "uniformly shrunk", {"color": front.ORANGE, "size": 9, "symbol": "square-open", "line": {"width": 2}}),
+        _points(run, run.front, "front", {"color": front.BLUE, "size": 9}, line={"color": front.BLUE, "width": 2, "shape": "hv"}),
+        go.Scatter(
+            x=[start.latency_ms, winner_x],
+            y=[front.ys(run, [start])[0], winner_y],
+            mode="lines",
+            line={"color": front.VERMILLION, "width": 1.5, "dash": "dot"},
+            hoverinfo="skip",
+            showlegend=False,
+        ),
+        _points(run, [start], "winner in the search", {"color": front.VERMILLION, "size": 15, "symbol": "star-open", "line": {"width": 2}}),
+        _winner_end(run, winner_x, winner_y),
+    ]
+
+
+def _points(run: RunResults, points: Sequence[Point], name: str, marker: dict, line: dict | None = None) -> go.Scatter:
+    return go.Scatter(
+        x=front.xs(points),
+        y=front.ys(run, points),
+        mode="markers" if line is None else "lines+markers",
+        name=name,
+        marker=marker,
+        line=line,
+        text=[_hover(run, name, point.accuracy, point.latency_ms, point.subnet) for point in points],
+        hovertemplate="%{text}<extra></extra>",
+    )
+
+
+def _winner_end(run: RunResults, x: float, y: float) -> go.Scatter:
+    name = front.winner_end_label(run.summary)
+    return go.Scatter(
+        x=[x],
+        y=[y],
+        mode="markers",
+        name=escape(name),
+        marker={"color": front.VERMILLION, "size": 15, "symbol": "star"},
+        text=[_hover(run, name, run.summary.winner.value, x, run.summary.subnet)],
+        hovertemplate="%{text}<extra></extra>",
+    )
+
+
+def _hover(run: RunResults, name: str, value: float, latency_ms: float, subnet: Subnet) -> str:
+    score = figures.score(run.summary.task.metric, value)
+    sizes = sizes_label(subnet).split(", ")
+    lines = (name, f"{score}, {figures.milliseconds(latency_ms)} ms", ", ".join(sizes[:2]), *sizes[2:])
+    return "<br>".join(escape(line) for line in lines)
+
+
+def _layout(run: RunResults) -> go.Layout:
+    axis = {"gridcolor": front.GRID, "zeroline": False, "linecolor": front.GREY, "showline": True, "ticks": "outside", "automargin": True}
+    return go.Layout(
+        template="none",
+        font={"family": _FONT, "size": 13, "color": front.INK},
+        margin={"l": 10, "r": 16, "t": 36, "b": 10},
+        xaxis={**axis, "title": {"text": front.X_TITLE}, "range": front.x_range(run)},
+        yaxis={**axis, "title": {"text": escape(front.y_title(run.summary))}, "range": front.y_range(run)},
+        legend={"orientation": "h", "yref": "container", "y": 0, "yanchor": "bottom", "x": 0},
+        hoverlabel={"bgcolor": "white", "align": "left"},
+        dragmode=False,  # a finger on the plot scrolls the page
+    )
+
+
+def _add_lines(figure: go.Figure, run: RunResults) -> None:
+    summary = run.summary
+    figure.add_vline(
+        x=summary.budget.latency_ms,
+        line={"color": front.INK, "width": 1.5, "dash": "dash"},
+        annotation={"text": front.budget_label(summary), "textangle": -90, "xanchor": "right", "yanchor": "bottom", "y": 0.02},
+    )
+    figure.add_hline(
+        y=front.teacher_y(summary),
+        line={"color": front.GREEN, "width": 1.5, "dash": "dashdot"},
+        annotation={"text": escape(front.teacher_label(summary)), "x": 0.01, "xanchor": "left", "yanchor": "bottom"},
+    )
+    if (teacher_x := front.teacher_x(summary)) is not None:
+        figure.add_vline(x=teacher_x, line={"color": front.GREEN, "width": 1.5, "dash": "dashdot"})

@@ -1,0 +1,118 @@
+"""The page: one HTML file that opens offline."""
+
+from __future__ import annotations
+
+import html
+
+from bertnas_jax.report import figures, facts
+from bertnas_jax.report.architecture import architecture_svg
+from bertnas_jax.report.deploy import deploy_steps
+from bertnas_jax.report.front_plot import front_html
+from bertnas_jax.report.html_table import facts_html
+from bertnas_jax.report.labels import runtime_label
+from bertnas_jax.report.page_style import STYLE
+from bertnas_jax.report.recommendation import recommend
+from bertnas_jax.report.results import RunResults
+from bertnas_jax.report.summary import Summary
+from bertnas_jax.report.tables import all_latencies_table, comparison_table, finalists_table, latency_table
+
+# The browser itself refuses whatever would come over the network.
+_POLICY = "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data: blob:"
+
+
+def page(run: RunResults) -> str:
+    """The HTML document."""
+    summary = run.summary
+    title = html.escape(f"{summary.task.name}: the best sub-network of {summary.checkpoint}")
+    body = "".join((_verdict(summary), _front(run), _winner(run), _comparison(run), _latencies(run), _evidence(run), _deploy(summary)))
+    return (
+        '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">'
+        f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        f"<title>{title}</title><style>{STYLE}</style></head>\n"
+        f'<body><main><h1>{title}</h1><p class="muted">{html.escape(_origin(summary))}</p>{body}</main></body></html>\n'
+    )
+
+
+def _origin(summary: Summary) -> str:
+    budget = summary.budget
+    threads = figures.plural(budget.threads, "thread")
+    where = f"{budget.device}, {runtime_label(budget.runtime)}, {threads}, {budget.seq_len} tokens, batch 1"
+    limit = f"{figures.milliseconds(budget.latency_ms)} ms"
+    if budget.speedup_over_bert_base is not None:
+        limit += f" (asked for as {figures.factor(budget.speedup_over_bert_base)} as fast as BERT-base on TFLite)"
+    return f"bertnas_jax, {summary.date.replace('T', ' ')}. Budget: {limit} on {where}."
+
+
+def _section(title: str, *parts: str) -> str:
+    return f"<section><h2>{html.escape(title)}</h2>{''.join(parts)}</section>\n"
+
+
+def _note(text: str) -> str:
+    return f'<p class="muted">{html.escape(text)}</p>'
+
+
+def _verdict(summary: Summary) -> str:
+    kind = "verdict" if summary.winner.compliant else "verdict missed"
+    key = "".join(
+        f'<div><span class="muted">{html.escape(name)}</span><b>{html.escape(value)}</b><span class="muted">{html.escape(context)}</span></div>'
+        for name, value, context in facts.key_figures(summary)
+    )
+    return f'<section class="{kind}"><p>{html.escape(recommend(summary))}</p><div class="key">{key}</div></section>\n'
+
+
+def _front(run: RunResults) -> str:
+    note = (
+        "Each point is a sub-network: its latency is the sum of its kernels' latencies, its score that by the shared weights on a part "
+        "of the dev split. The filled star is the winner after its own fine-tuning, on all of dev. Point at one for its sizes."
+    )
+    absent = "<noscript><p>The plot needs JavaScript; pareto.png beside this file shows the same.</p></noscript>"
+    return _section("Score against latency", _note(note), front_html(run), absent)
+
+
+def _winner(run: RunResults) -> str:
+    drawing = _section("The winner", _note("Bars are filled as far as the winner keeps the teacher's width."), architecture_svg(run.summary))
+    score = _section("What the score is worth", facts_html(facts.score_facts(run)))
+    return f'<div class="pair"><div>{drawing}</div><div>{score}{_parity(run.summary)}</div></div>'
+
+
+def _parity(summary: Summary) -> str:
+    note = f"Largest difference of any logit between the exported file and the model, {figures.plural(summary.parity.sentences, 'sentence')}."
+    return _section("Exported files against the model", _note(note), facts_html(facts.parity_facts(summary)))
+
+
+def _comparison(run: RunResults) -> str:
+    note = (
+        "In brackets, times as fast as BERT-base on TFLite. The best uniform net has equal blocks and is no slower than the winner by the "
+        "kernel table; compare the two in the supernet's column, as only the winner was tuned. BERT-base and the uniform net: FLOPs of the "
+        "blocks alone; BERT-base: sizes and parameters of bert-base-uncased."
+    )
+    if run.best_uniform is None:
+        note += " No uniform net of the space is as fast as the winner."
+    finalists = "<h3>Finalists</h3>" + _note("What the kernel table foresaw and what the built model took.") + finalists_table(run).html()
+    return _section("Compared", _note(note), comparison_table(run).html(), finalists)
+
+
+def _latencies(run: RunResults) -> str:
+    torn = f" {figures.plural(run.torn_lines, 'line')} torn by a crash left out." if run.torn_lines else ""
+    note = "Batch 1. Drift is the slowest over the fastest quarter of the reference's runs: 1 on a steady machine." + torn
+    records = figures.plural(len(run.latencies), "record")
+    every = f"<details><summary>All {records} of latency.jsonl</summary>{_note(note)}{all_latencies_table(run.latencies).html()}</details>"
+    return _section("Latencies and where they are from", latency_table(run.summary).html(), every)
+
+
+def _evidence(run: RunResults) -> str:
+    summary = run.summary
+    search = _section("Search and stage times", facts_html(facts.search_facts(run)))
+    machine = _section("Machine", facts_html(facts.text_facts(summary.device)))
+    versions = _section("Versions", facts_html(facts.text_facts(summary.versions)))
+    return f'<div class="pair"><div>{search}</div><div>{machine}{versions}</div></div>'
+
+
+def _deploy(summary: Summary) -> str:
+    steps = "".join(f"<h3>{html.escape(name)}</h3><pre>{html.escape(code)}</pre>" for name, code in deploy_steps(summary))
+    method = (
+        '<p class="muted">The method follows <a href="https://arxiv.org/abs/2009.06823">arXiv 2009.06823</a> '
+        "in having the compiler inside the search.</p>"
+    )
+    return _section("Deploy", steps, method)

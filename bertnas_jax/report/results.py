@@ -1,0 +1,73 @@
+"""All that a run folder says of a run: the summary, the Subnets behind it, every latency."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+
+from bertnas_jax.report.summary import Latency, Summary
+from bertnas_jax.space import Subnet
+
+
+@dataclasses.dataclass(frozen=True)
+class LatencyLine(Latency):
+    """A line of latency.jsonl: `reference_drift` is 1 on a steady machine."""
+
+    subnet: Subnet
+    reference_drift: float
+    date: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Point:
+    """A Subnet with its score by the supernet on a part of dev and its latency by the kernel table."""
+
+    subnet: Subnet
+    accuracy: float
+    latency_ms: float
+    on_front: bool
+
+
+@dataclasses.dataclass(frozen=True)
+class Finalist:
+    """A Subnet with its score by the supernet on all of dev, and both of its latencies."""
+
+    subnet: Subnet
+    accuracy: float
+    table_ms: float
+    measured_ms: float
+    p90_ms: float
+    meets_budget: bool
+    chosen: bool
+
+    def __post_init__(self):
+        if self.table_ms <= 0:
+            raise ValueError(f"table_ms must be above 0, got {self.table_ms}")
+
+
+@dataclasses.dataclass(frozen=True)
+class RunResults:
+    """All that a report shows; `torn_lines` of latency.jsonl were cut off by a crash and are left out."""
+
+    summary: Summary
+    evaluated: tuple[Point, ...]
+    uniform: tuple[Point, ...]
+    finalists: tuple[Finalist, ...]
+    latencies: tuple[LatencyLine, ...]
+    torn_lines: int = 0
+
+    @functools.cached_property
+    def front(self) -> tuple[Point, ...]:
+        """The evaluated Subnets that no other beats, the fastest first."""
+        return tuple(sorted((point for point in self.evaluated if point.on_front), key=lambda point: point.latency_ms))
+
+    @functools.cached_property
+    def winner_point(self) -> Point | None:
+        """The winner as the search saw it."""
+        return next((point for point in self.evaluated + self.uniform if point.subnet == self.summary.subnet), None)
+
+    @functools.cached_property
+    def best_uniform(self) -> Point | None:
+        """The most accurate uniformly shrunk net that is no slower than the winner by the kernel table."""
+        within = [point for point in self.uniform if point.latency_ms <= self.winner_point.latency_ms]
+        return max(within, key=lambda point: point.accuracy, default=None)

@@ -1,0 +1,109 @@
+"""The finalists stage: the best Subnets scored on the whole dev split, built, and measured whole."""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+from collections.abc import Iterator
+
+from tqdm import tqdm
+
+from bertnas_jax.compiler import CompiledModel, compile_model, host_target, set_num_threads
+from bertnas_jax.latency import Timing, append_records, full_inputs, measure_interleaved
+from bertnas_jax.search.accuracy import SupernetScorer
+from bertnas_jax.search.config import BudgetConfig
+from bertnas_jax.search.evaluated import Evaluated
+from bertnas_jax.search.evolution import InfeasibleBudget
+from bertnas_jax.search.job import Job
+from bertnas_jax.search.latencies import bert_base_on_tflite, record
+from bertnas_jax.space import Subnet
+from bertnas_jax.supernet import SharedWeights, extract
+
+FINALISTS_FILE = "finalists.json"
+_ROUNDS = 15
+_MAX_HEATS = 4  # groups of finalists measured before the budget is given up
+
+
+@dataclasses.dataclass(frozen=True)
+class Finalist:
+    """A Subnet with its score on the whole dev split and its latency, measured and by the table."""
+
+    subnet: Subnet
+    accuracy: float
+    table_ms: float
+    measured_ms: float
+    p90_ms: float
+    meets_budget: bool
+
+
+def meets(budget: BudgetConfig, timing: Timing, margin: float) -> bool:
+    """True if a timing with BERT-base on TFLite as its reference is under the budget by `margin`."""
+    if budget.latency_ms:
+        return timing.median_ms <= budget.latency_ms * (1 - margin)
+    return timing.ratio <= (1 - margin) / budget.speedup_over_bert_base
+
+
+def finalists_stage(job: Job, weights: SharedWeights, scorer: SupernetScorer, evaluated: list[Evaluated]) -> Subnet:
+    """The most accurate finalist that meets the budget when it is measured.
+
+    Raises:
+      InfeasibleBudget: none of those that were measured does; names the nearest.
+    """
+    if not job.folder.has(FINALISTS_FILE):
+        finalists: list[Finalist] = []
+        for heat in _heats(job, evaluated):
+            finalists += _run_heat(job, weights, scorer, heat)
+            if any(finalist.meets_budget for finalist in finalists):
+                break
+        chosen = _choose(job, finalists)
+        rows = [dataclasses.asdict(finalist) | {"chosen": finalist is chosen} for finalist in finalists]
+        job.folder.write_json(FINALISTS_FILE, rows)
+    return next(Subnet.from_fields(row["subnet"]) for row in job.folder.read_json(FINALISTS_FILE) if row["chosen"])
+
+
+def _heats(job: Job, evaluated: list[Evaluated]) -> Iterator[list[Evaluated]]:
+    """The evaluated Subnets, best first and of equals the fastest, in groups."""
+    ranked = iter(sorted(evaluated, key=lambda one: (-one.accuracy, one.latency_ms)))
+    for _ in range(_MAX_HEATS):
+        if heat := list(itertools.islice(ranked, job.config.sampler.finalists)):
+            yield heat
+
+
+def _run_heat(job: Job, weights: SharedWeights, scorer: SupernetScorer, heat: list[Evaluated]) -> list[Finalist]:
+    budget, target = job.config.budget, host_target()
+    set_num_threads(budget.threads)
+    scores, models = {}, {}
+    for one in tqdm(heat, desc="finalists", unit="subnet"):
+        scores[one.subnet] = scorer.on_dev(one.subnet)
+        models[one.subnet] = compile_model(extract(weights, job.space, job.bert, one.subnet), budget.seq_len, target)
+    timings = _measure(job, models)
+    append_records(job.path("latency.jsonl"), [record(job, "finalist", subnet, "tvm", timing) for subnet, timing in timings.items()])
+    return [
+        Finalist(
+            subnet=one.subnet,
+            accuracy=scores[one.subnet],
+            table_ms=one.latency_ms,
+            measured_ms=timings[one.subnet].median_ms,
+            p90_ms=timings[one.subnet].p90_ms,
+            meets_budget=meets(budget, timings[one.subnet], budget.margin),
+        )
+        for one in heat
+    ]
+
+
+def _measure(job: Job, models: dict[Subnet, CompiledModel]) -> dict[Subnet, Timing]:
+    inputs, reference = full_inputs(job.config.budget.seq_len), bert_base_on_tflite(job)
+    runners = {subnet.describe(): lambda model=model: model.run(*inputs) for subnet, model in models.items()}
+    timings = measure_interleaved(runners | {"bert_base": lambda: reference.run(*inputs)}, "bert_base", rounds=_ROUNDS)
+    return {subnet: timings[subnet.describe()] for subnet in models}
+
+
+def _choose(job: Job, finalists: list[Finalist]) -> Finalist:
+    fitting = [finalist for finalist in finalists if finalist.meets_budget]
+    if not fitting:
+        nearest = min(finalists, key=lambda finalist: finalist.measured_ms)
+        raise InfeasibleBudget(
+            f"the budget must be met by a measured subnet, got {nearest.measured_ms:.2f} ms for the nearest of {len(finalists)} "
+            f"finalists, {nearest.subnet.describe()}; measure again on a quieter machine, or allow more"
+        )
+    return max(fitting, key=lambda finalist: (finalist.accuracy, -finalist.measured_ms))

@@ -1,0 +1,50 @@
+"""The main job on one page: every stage that its run folder still lacks."""
+
+from __future__ import annotations
+
+from bertnas_jax.search.accuracy import SupernetScorer
+from bertnas_jax.search.compare import compare_stage
+from bertnas_jax.search.config import SearchConfig
+from bertnas_jax.search.explore import search_stage
+from bertnas_jax.search.finalists import finalists_stage
+from bertnas_jax.search.job import open_job
+from bertnas_jax.search.latencies import latency_stage
+from bertnas_jax.search.shared import supernet_stage
+from bertnas_jax.search.stopwatch import Stopwatch
+from bertnas_jax.search.summary import summarise
+from bertnas_jax.search.teach import teacher_stage
+from bertnas_jax.search.winner import export_stage, winner_stage
+from bertnas_jax.supernet import Supernet
+
+
+def run(config: SearchConfig) -> dict:
+    """The summary of the finished run, also in summary.json; its folder `config.workdir` holds everything else.
+
+    Raises:
+      ValueError: the configuration, the checkpoint, the task or the run folder is not as it must be, or no
+        Subnet meets the budget.
+      FileNotFoundError: a file that the configuration names is not there.
+      TrainingDiverged: a loss is not finite.
+    """
+    job = open_job(config)
+    watch = Stopwatch(job.folder)
+    with watch.stage("latency", "BERT-base on TensorFlow Lite, and the time of every kernel of the space"):
+        budget = latency_stage(job)
+    with watch.stage("teacher", f"fine-tuning {config.checkpoint} on {job.feed.task.name}"):
+        teacher = teacher_stage(job)
+    with watch.stage("supernet", f"shared weights of {job.space.count:,} subnets"):
+        weights = supernet_stage(job, teacher)
+    scorer = SupernetScorer(Supernet(job.space, job.bert), weights, job.feed, config.sampler.dev_subset, config.seed)
+    with watch.stage("search", f"the most accurate subnet under {budget.latency_ms:.2f} ms"):
+        evaluated = search_stage(job, scorer, budget)
+    with watch.stage("finalists", "the best ones on all of dev, built and measured"):
+        subnet = finalists_stage(job, weights, scorer, evaluated)
+    with watch.stage("winner", f"fine-tuning {subnet.describe()}"):
+        winner = winner_stage(job, weights, scorer, teacher, subnet)
+    with watch.stage("export", "TensorFlow Lite and compiled files, held against the model"):
+        exported = export_stage(job, winner)
+    with watch.stage("comparison", "winner, teacher and BERT-base side by side"):
+        comparison = compare_stage(job, exported, subnet, teacher.model)
+    summary = summarise(job, budget, teacher, winner, comparison, exported.parity, watch.seconds)
+    job.folder.write_json("summary.json", summary)
+    return summary

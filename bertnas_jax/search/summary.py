@@ -1,0 +1,72 @@
+"""summary.json: what the run found, with the evidence."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime
+
+from bertnas_jax.latency import describe_host
+from bertnas_jax.model import Bert
+from bertnas_jax.search.explore import EVALUATED_FILE
+from bertnas_jax.search.job import Job
+from bertnas_jax.search.latencies import Budget
+from bertnas_jax.search.run_folder import versions
+from bertnas_jax.search.teach import Teacher
+from bertnas_jax.space import Subnet, Vocabulary, count_flops, count_parameters
+
+
+def summarise(job: Job, budget: Budget, teacher: Teacher, winner: Bert, comparison: dict, parity: dict, seconds: dict[str, float]) -> dict:
+    """The summary of a run; design and meaning of the fields are in README.md."""
+    config, task, subnet = job.config, job.feed.task, winner.config.subnet
+    scores = job.folder.read_json("winner.json")
+    return {
+        "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        "checkpoint": config.checkpoint,
+        "task": {
+            "name": task.name,
+            "kind": task.kind,
+            "metric": task.metric,
+            "train_examples": len(task.train),
+            "dev_examples": len(task.dev),
+            "pad_share": job.feed.pad_share,
+            "bag_of_words": teacher.bag_of_words,
+        },
+        "budget": {
+            "device": config.budget.device,
+            "runtime": config.budget.runtime,
+            "threads": config.budget.threads,
+            "seq_len": config.budget.seq_len,
+            "latency_ms": budget.latency_ms,
+            "speedup_over_bert_base": config.budget.speedup_over_bert_base or None,
+        },
+        "subnet": dataclasses.asdict(subnet),
+        "kept_layers": list(job.space.kept_layers(subnet.depth)),
+        "teacher": _facts(job, job.bert.subnet) | {"metric": task.metric, "value": teacher.value},
+        "winner": _facts(job, subnet) | {"metric": task.metric, "compliant": comparison["compliant"], "evidence": "measured"} | scores,
+        "latencies": comparison["latencies"],
+        "speedup_vs_tflite_bert_base": comparison["speedup_vs_tflite_bert_base"],
+        "search": {
+            "method": "nsga2",
+            "evaluated": len(job.folder.read_json(EVALUATED_FILE)),
+            "space_size": job.space.count,
+            "wall_s": seconds.get("search", 0.0),
+        },
+        "parity": parity,
+        "stages": [{"name": name, "wall_s": round(value, 1)} for name, value in seconds.items()],
+        "device": {name: _text(value) for name, value in dataclasses.asdict(describe_host()).items()},
+        "versions": versions(),
+    }
+
+
+def _facts(job: Job, subnet: Subnet) -> dict:
+    bert = job.bert
+    vocabulary = Vocabulary(bert.vocab_size, bert.max_positions, bert.type_vocab_size, bert.num_outputs, bert.pooling == "cls")
+    return {
+        "subnet": dataclasses.asdict(subnet),
+        "params": count_parameters(subnet, vocabulary),
+        "flops": count_flops(subnet, vocabulary, job.config.budget.seq_len),
+    }
+
+
+def _text(value: object) -> str:
+    return " ".join(value) if isinstance(value, tuple) else str(value)

@@ -1,0 +1,63 @@
+"""The winner stages: the chosen Subnet fine-tuned from its inherited weights, then exported."""
+
+from __future__ import annotations
+
+import dataclasses
+import shutil
+
+import jax
+import numpy as np
+
+from bertnas_jax.compiler import host_target, load_compiled
+from bertnas_jax.export import CardFacts, TfliteModel, library_file, max_abs_error, write_bundle
+from bertnas_jax.model import Bert, load_checkpoint, read_config, save_checkpoint
+from bertnas_jax.search.accuracy import SupernetScorer
+from bertnas_jax.search.job import Job
+from bertnas_jax.search.teach import Teacher
+from bertnas_jax.space import Subnet
+from bertnas_jax.supernet import SharedWeights, extract
+from bertnas_jax.train import fine_tune, predict_model
+
+PARITY_SENTENCES = 64
+
+
+def winner_stage(job: Job, weights: SharedWeights, scorer: SupernetScorer, teacher: Teacher, subnet: Subnet) -> Bert:
+    """The Subnet fine-tuned on labels and the teacher, or as the run folder holds it; its scores go to winner.json."""
+    if not job.folder.has("winner.json"):
+        model = extract(weights, job.space, job.bert, subnet)
+        steps = job.path("checkpoints/winner")
+        fine_tune(model, job.feed, job.config.winner, steps, job.config.seed + 1, "winner", teacher.train_logits)
+        value = job.feed.task.score(predict_model(model, job.feed.dev_batches(), "winner on dev"), job.feed.dev.labels)
+        save_checkpoint(model, job.path("winner_weights"), job.checkpoint)
+        job.folder.write_json("winner.json", {"value": value, "inherited_value": scorer.on_dev(subnet)})
+        shutil.rmtree(steps)
+    folder = job.path("winner_weights")
+    return load_checkpoint(folder, read_config(folder), jax.random.key(job.config.seed))
+
+
+@dataclasses.dataclass(frozen=True)
+class Exported:
+    """The winner's files, loaded again, and how far their logits are from the model's."""
+
+    tflite: TfliteModel
+    library: object
+    parity: dict
+
+
+def export_stage(job: Job, model: Bert) -> Exported:
+    """Writes `winner/` if it is not there, loads its two files, and compares them with the model on dev sentences."""
+    budget, folder, target = job.config.budget, job.path("winner"), host_target()
+    if not folder.exists():
+        task = job.feed.task
+        facts = CardFacts(f"bertnas_jax {task.name}", task.name, task.metric, job.folder.read_json("winner.json")["value"])
+        write_bundle(model, folder, job.checkpoint, budget.seq_len, target, facts)
+    tflite, library = TfliteModel(folder / "model.tflite", budget.threads), load_compiled(folder / library_file(target))
+    if not job.folder.has("parity.json"):
+        rows = np.random.default_rng(job.config.seed).permutation(len(job.feed.dev))[:PARITY_SENTENCES]
+        sentences = job.feed.dev.take(rows)
+        errors = {
+            f"{name}_max_abs_err": max_abs_error(model, run, sentences, budget.seq_len)
+            for name, run in (("tflite", tflite.run), ("tvm", library.run))
+        }
+        job.folder.write_json("parity.json", errors | {"sentences": len(rows)})
+    return Exported(tflite, library, job.folder.read_json("parity.json"))

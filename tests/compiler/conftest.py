@@ -1,0 +1,75 @@
+"""Compiled functions and models to test with."""
+
+import jax
+import numpy as np
+import pytest
+import tvm
+from flax import nnx
+from tvm import relax
+
+from bertnas_jax.compiler import host_target, jaxpr_to_relax, lower
+from bertnas_jax.compiler.build import build_executable
+from bertnas_jax.model import Bert, BertConfig
+from bertnas_jax.space import Subnet
+
+
+def trace(function, *arrays):
+    """The Relax module of a function of these arrays."""
+    avals = [jax.ShapeDtypeStruct(array.shape, array.dtype) for array in arrays]
+    return jaxpr_to_relax(function, *avals, names=[f"x{i}" for i in range(len(arrays))])
+
+
+def call(executable, *arrays):
+    """The result of `main` as a numpy array."""
+    machine = relax.VirtualMachine(executable, tvm.cpu())
+    return machine["main"](*(tvm.runtime.tensor(np.asarray(array)) for array in arrays)).numpy()
+
+
+@pytest.fixture(scope="session")
+def target():
+    return host_target()
+
+
+@pytest.fixture
+def run_translated(target):
+    """function, arrays -> what its primitive operators compute, by TVM's own unscheduled code."""
+
+    def run(function, *arrays):
+        module = relax.transform.LegalizeOps()(trace(function, *arrays))
+        return call(build_executable(module, target), *arrays)
+
+    return run
+
+
+@pytest.fixture
+def run_compiled(target):
+    """function, arrays -> what our fused and scheduled kernels compute."""
+
+    def run(function, *arrays):
+        return call(build_executable(lower(trace(function, *arrays), target), target), *arrays)
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def make_bert():
+    """A BERT with random weights, by the sizes of its Subnet."""
+
+    def make(depth=2, hidden=32, heads=4, ffn=48, head_dim=None, pooling="mean", num_outputs=2, seed=0):
+        subnet = Subnet.uniform(depth, hidden, heads, ffn, head_dim)
+        return Bert(BertConfig(subnet, vocab_size=100, num_outputs=num_outputs, pooling=pooling), nnx.Rngs(seed))
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def make_inputs():
+    """int32 [1, L] ids, mask and token types; the last quarter is padding."""
+
+    def make(seq_len, seed=0):
+        ids = np.random.default_rng(seed).integers(0, 100, (1, seq_len)).astype(np.int32)
+        position = np.arange(seq_len)[None]
+        mask = (position < max(1, seq_len * 3 // 4)).astype(np.int32)
+        return ids, mask, (position >= seq_len // 2).astype(np.int32)
+
+    return make

@@ -1,0 +1,40 @@
+import dataclasses
+import math
+
+import numpy as np
+import pytest
+
+from bertnas_jax.export import TfliteModel, export_tflite, max_abs_error, pad_example
+
+
+def test_an_exported_file_is_close(model, encoded, tmp_path):
+    export_tflite(model, 16, tmp_path / "model.tflite")
+    assert max_abs_error(model, TfliteModel(tmp_path / "model.tflite").run, encoded, 16) < 1e-4
+
+
+def test_a_wrong_logit_shows(model, encoded, tmp_path):
+    export_tflite(model, 16, tmp_path / "model.tflite")
+    run = TfliteModel(tmp_path / "model.tflite").run
+
+    def off(*inputs):
+        # Only the longest example is wrong.
+        return run(*inputs) - np.float32(0.5 if inputs[1].sum() == 16 else 0.0)
+
+    assert max_abs_error(model, off, encoded, 16) == pytest.approx(0.5, abs=1e-3)
+    assert math.isnan(max_abs_error(model, lambda *inputs: run(*inputs) * np.float32("nan"), encoded, 16))
+
+
+def test_padding(encoded):
+    ids, mask, types = pad_example(dataclasses.replace(encoded, pad_id=9), 1, 10)
+    assert ids[0, 7:].tolist() == [9, 9, 9]
+    assert mask.tolist() == [[1] * 7 + [0] * 3]
+    assert types.shape == (1, 10)
+    assert {array.dtype for array in (ids, mask, types)} == {np.dtype("int32")}
+
+
+def test_mistakes_are_named(model, encoded):
+    with pytest.raises(ValueError, match="at most seq_len=10 tokens, got 16"):
+        pad_example(encoded, 2, 10)
+    none = dataclasses.replace(encoded, input_ids=(), token_type_ids=())
+    with pytest.raises(ValueError, match="at least one example"):
+        max_abs_error(model, lambda *inputs: inputs[0], none, 16)

@@ -1,0 +1,71 @@
+import pytest
+
+from bertnas_jax.latency import Timing, measure_interleaved
+
+
+class FakeClock:
+    """A clock that only runners move, in seconds."""
+
+    def __init__(self):
+        self.now_s = 0.0
+        self.order = []
+
+    def __call__(self):
+        return self.now_s
+
+    def runner(self, name, *durations_ms):
+        """A runner that takes these times in turn, the last one from then on."""
+        remaining = list(durations_ms)
+
+        def run():
+            self.order.append(name)
+            self.now_s += (remaining.pop(0) if len(remaining) > 1 else remaining[0]) / 1e3
+
+        return run
+
+
+def test_the_reference_ends_every_round():
+    clock = FakeClock()
+    runners = {"r": clock.runner("r", 1), "a": clock.runner("a", 2), "b": clock.runner("b", 3)}
+    timings = measure_interleaved(runners, "r", rounds=2, warmup=1, progress=False, clock=clock)
+    assert clock.order == ["a", "b", "r"] * 3
+    assert list(timings) == ["r", "a", "b"]
+    assert {name: (timing.runs, round(timing.median_ms, 6)) for name, timing in timings.items()} == {"r": (2, 1), "a": (2, 2), "b": (2, 3)}
+
+
+def test_warmup_is_dropped():
+    clock = FakeClock()
+    timings = measure_interleaved({"a": clock.runner("a", 100, 100, 5)}, "a", rounds=3, warmup=2, progress=False, clock=clock)
+    assert timings["a"].samples_ms == pytest.approx((5, 5, 5))
+
+
+def test_the_ratio_withstands_a_slow_minute():
+    """The machine is half as fast in the second half: medians of time move, the ratio does not."""
+    timing = Timing((2.0,) * 5 + (4.0,) * 6, (1.0,) * 5 + (2.0,) * 6)
+    assert timing.ratio == 2
+    assert timing.median_ms == 4
+    assert timing.reference_drift == 2
+
+
+def test_a_steady_reference_has_no_drift():
+    assert Timing((3.0,), (1.0,)).reference_drift == 1
+    assert Timing((3.0,) * 9, (1.0,) * 9).reference_drift == 1
+
+
+def test_p90():
+    assert Timing(tuple(map(float, range(1, 12))), (1.0,) * 11).p90_ms == 10
+
+
+def test_progress_goes_to_stderr(capsys):
+    clock = FakeClock()
+    measure_interleaved({"a": clock.runner("a", 1)}, "a", rounds=2, warmup=0, clock=clock)
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert "measuring" in printed.err
+
+
+def test_mistakes_are_named():
+    with pytest.raises(ValueError, match="reference must be one of the runners"):
+        measure_interleaved({"a": lambda: None}, "b")
+    with pytest.raises(ValueError, match="rounds must be at least 1"):
+        measure_interleaved({"a": lambda: None}, "a", rounds=0)

@@ -1,0 +1,72 @@
+"""A configuration, its flags, its flagfile and its JSON say the same."""
+
+import pathlib
+
+import pytest
+from absl import flags
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bertnas_jax.flags import config_from_flags, config_from_json, config_to_flagfile, config_to_json, define_flags
+from bertnas_jax.search.config import BudgetConfig, SamplerConfig, SearchConfig, SpaceConfig
+from bertnas_jax.train import TrainConfig
+from tests.conftest import REPOSITORY
+
+words = st.text("abcxyz/._-", min_size=1, max_size=12).filter(lambda word: not word.startswith("-"))
+configs = st.builds(
+    SearchConfig,
+    workdir=words,
+    seed=st.integers(0, 1000),
+    max_length=st.integers(8, 64),
+    space=st.builds(SpaceConfig, depths=st.sampled_from([(), (1, 2), (3,)]), keep=st.sampled_from(["first", "even"])),
+    budget=st.builds(BudgetConfig, latency_ms=st.floats(0.1, 1e5), seq_len=st.integers(64, 512)),
+    sampler=st.builds(SamplerConfig, evaluations=st.integers(1, 500)),
+    supernet=st.builds(TrainConfig, epochs=st.floats(0.01, 9), learning_rate=st.floats(1e-6, 1e-2)),
+)
+
+
+def parse(arguments):
+    values = flags.FlagValues()
+    define_flags(SearchConfig, values)
+    rest = values(["search", *arguments])
+    return config_from_flags(SearchConfig, values), rest[1:]
+
+
+@given(configs)
+def test_config_to_flagfile_to_config_is_the_identity(config):
+    assert parse(config_to_flagfile(config).splitlines()) == (config, [])
+
+
+@given(configs)
+def test_config_to_json_to_config_is_the_identity(config):
+    assert config_from_json(SearchConfig, config_to_json(config)) == config
+
+
+@pytest.mark.parametrize("path", sorted(pathlib.Path(REPOSITORY, "configs").glob("*.cfg")), ids=lambda path: path.name)
+def test_every_flagfile_parses_and_says_what_it_costs(path):
+    text = path.read_text()
+    config, rest = parse([f"--flagfile={path}"])
+    assert isinstance(config, SearchConfig) and rest == []
+    for word in ("Command:", "Cost:", "Must reach:"):
+        assert f"# {word}" in text
+
+
+@pytest.mark.parametrize(
+    ("argument", "message"),
+    [
+        ("--depths=2,x", "--depths must be integers separated by commas, got '2,x'"),
+        ("--teacher_learning_rate=nan", "learning_rate must be 1e-08 to 1.0, got nan"),
+        ("--latency_ms=5", "exactly one of latency_ms and speedup_over_bert_base"),
+        ("--seq_len=32", "seq_len must be at least max_length"),
+        ("--threads=0", "threads must be 1 to 256"),
+    ],
+)
+def test_bad_values_are_refused(argument, message):
+    with pytest.raises(ValueError, match=message):
+        parse([argument])
+
+
+@pytest.mark.parametrize(("argument", "message"), [("--sed=1", "Unknown command line flag 'sed'"), ("--runtime=onnx", "onnx")])
+def test_unknown_flags_and_choices_are_refused(argument, message):
+    with pytest.raises(flags.Error, match=message):
+        parse([argument])

@@ -1,0 +1,36 @@
+"""The sandwich rule, and that training by it makes every Subnet learn."""
+
+import jax.numpy as jnp
+import numpy as np
+
+from bertnas_jax.search.accuracy import SupernetScorer
+from bertnas_jax.supernet import Supernet, share_weights
+from bertnas_jax.train import TrainConfig, train_supernet
+from bertnas_jax.train.sandwich import sandwich, stack_codes
+from tests.train.conftest import SPACE, TINY
+
+
+def test_sandwich_holds_both_ends_and_is_fixed_by_seed_and_step():
+    first = sandwich(SPACE, 2, seed=1, step=5)
+    assert first[:2] == (SPACE.largest, SPACE.smallest) and len(first) == 4
+    assert first == sandwich(SPACE, 2, seed=1, step=5)
+    assert len({sandwich(SPACE, 2, seed=1, step=step) for step in range(20)}) > 10
+
+
+def test_stacked_codes_have_a_first_axis_of_subnets():
+    code = stack_codes(SPACE, sandwich(SPACE, 2, 0, 0))
+    assert code.hidden.shape == (4,) and code.active.shape == (4, 2)
+    assert code.active.tolist()[:2] == [[True, True], [True, False]]
+
+
+def test_every_subnet_learns(tmp_path, tiny_feed, tiny_model):
+    supernet = Supernet(SPACE, TINY)
+    teacher = 4.0 * (2.0 * np.eye(2, dtype=np.float32)[tiny_feed.train.labels] - 1.0)
+    config = TrainConfig(epochs=8, learning_rate=1e-2)
+    weights = train_supernet(supernet, share_weights(tiny_model), tiny_feed, teacher, config, 1, tmp_path, seed=0)
+
+    scorer = SupernetScorer(supernet, weights, tiny_feed, subset=32, seed=0)
+    for subnet in (SPACE.largest, SPACE.smallest):
+        assert scorer.on_dev(subnet) > 0.85  # chance is 0.5
+        assert 0.0 <= scorer.on_part(subnet) <= 1.0
+    assert jnp.isfinite(weights.head["classifier"]["kernel"]).all()
