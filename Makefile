@@ -6,20 +6,21 @@
 PYTHON ?= python3.11
 VENV := .venv
 BIN := $(VENV)/bin
-SHELL := /bin/bash
+PIP := $(BIN)/pip install --quiet --disable-pip-version-check
 
-.PHONY: quickstart test test-fast setup check clean
+.PHONY: quickstart test test-fast setup setup-test check clean
 
 quickstart: setup
 	$(BIN)/python -m bertnas_jax.search --flagfile=configs/quickstart.cfg
 
-test: setup
+test: setup-test
 	$(BIN)/python -m pytest tests
 
-test-fast: setup
+test-fast: setup-test
 	$(BIN)/python -m pytest tests -m "not slow"
 
 setup: $(VENV)/.ready
+setup-test: $(VENV)/.ready-test
 
 check:
 	@command -v $(PYTHON) >/dev/null || { echo "error: $(PYTHON) must be installed, found none; install Python 3.11 or give make PYTHON=/path/to/it" >&2; exit 2; }
@@ -29,8 +30,12 @@ check:
 
 $(VENV)/.ready: setup.py constraints.txt demo-requirements.txt | check
 	$(PYTHON) -m venv --clear $(VENV)
-	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[test]'
-	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps -r demo-requirements.txt
+	$(PIP) -c constraints.txt -e .
+	$(PIP) --no-deps -r demo-requirements.txt
+	touch $@
+
+$(VENV)/.ready-test: $(VENV)/.ready
+	$(PIP) -c constraints.txt -e '.[test]'
 	touch $@
 
 clean:

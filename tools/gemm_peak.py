@@ -51,6 +51,7 @@ void peak(long rounds) {
 """
 PEAK_ROUNDS = 10_000_000
 PEAK_FLOPS = PEAK_ROUNDS * 12 * 8 * 2
+SETTLE_S = 0.1  # TVM's idle threads spin for a while before they sleep, and would count as CPU time
 TURN_FLOPS = 2_000_000_000  # about 20 ms a thread
 
 
@@ -106,6 +107,7 @@ def measure(rounds: int) -> list[dict]:
                 for shape, gemm in gemms.items():
                     flops = 2 * shape[0] * shape[1] * shape[2]
                     calls = max(1, TURN_FLOPS * count // flops)
+                    time.sleep(SETTLE_S)
                     top = measure_rate(lambda: list(pool.map(peak, [PEAK_ROUNDS] * count)), count * PEAK_FLOPS)
                     turns[count, shape].append((measure_rate(lambda: [gemm() for _ in range(calls)], calls * flops), top))
     return [summarise(count, shape, pairs) for (count, shape), pairs in turns.items()]

@@ -48,7 +48,6 @@ def jaxpr_to_relax(function: Callable, *avals: jax.ShapeDtypeStruct, names: Sequ
             emitter = Emitter(builder)
             constants = [np.asarray(constant) for constant in closed.consts]
             (result,) = _translate(emitter, closed.jaxpr, constants, inputs)
-            # An identity binding: the output must be a variable of its own.
             output = builder.emit_output(emitter.expression(result))
         builder.emit_func_output(output)
     return builder.finalize()

@@ -1,7 +1,8 @@
 """Pass: a GEMM prefetches the next weight panel while it computes with the current one.
 
 Weights are read once a run and come from memory. One line of 64 bytes is one row of a panel, so
-the K lines of the next panel are spread evenly over the loops that pass K once a block of rows. Precondition: after ScheduleKernels.
+the K lines of the next panel are spread evenly over the loops that pass K once a block of rows.
+Precondition: after schedule_kernels.
 """
 
 from __future__ import annotations
@@ -10,11 +11,12 @@ import tvm
 from tvm import tirx
 from tvm.s_tir import SBlock, SBlockRealize
 
+from bertnas_jax.compiler.emitter import shape_of
 from bertnas_jax.compiler.pack_weights import PANEL
 from bertnas_jax.compiler.schedule_kernels import KIND
 
 # Source: LLVM language reference, llvm.prefetch: address, read (0), locality (3 keeps it in all
-# cache levels), data cache (1). TVM takes the number of arguments that follow first.
+# cache levels), data cache (1).
 _READ, _KEEP, _DATA = 0, 3, 1
 
 
@@ -32,7 +34,8 @@ def with_prefetches(function: tirx.PrimFunc) -> tirx.PrimFunc:
     root = function.body.block
     panel, rows = root.body, root.body.body
     clear, inner, epilogue = rows.body.seq
-    weights = next(buffer for buffer in function.params if len(buffer.ty.shape) == 3 and int(buffer.ty.shape[-1]) == PANEL)
+    packed = (int(panel.extent), int(inner.extent) * int(inner.body.extent), PANEL)
+    weights = next(buffer for buffer in function.params if shape_of(buffer) == packed)
     inner = _with_body(inner, tirx.SeqStmt([*_prefetches(panel, rows, inner, weights), inner.body]))
     rows = _with_body(rows, tirx.SeqStmt([clear, inner, epilogue]))
     block = SBlock(

@@ -13,8 +13,8 @@ from bertnas_jax.flags import config_to_json
 from bertnas_jax.search.config import SearchConfig
 
 PACKAGES = (
-    "ai-edge-litert", "apache-tvm", "flax", "jax", "jaxlib", "numpy", "optax", "optuna", "orbax-checkpoint", "tensorflow_cpu",
-    "tokenizers", "transformers",
+    "ai-edge-litert", "apache-tvm", "flax", "jax", "jaxlib", "numpy", "optax", "optuna", "orbax-checkpoint", "tokenizers",
+    "transformers",
 )  # fmt: skip
 # BERT-base as a TFLite file (0.44 GB) and its conversion, twice a training state (0.27 GB), and the models.
 NEEDED_GB = 2.0
