@@ -127,10 +127,9 @@ def _gather(emitter, operands, params, aval):
             f"gather must be table[ids] along axis 0 with clipped ids, got {numbers}, mode {params['mode'].name}; "
             "use jnp.take(table, ids, axis=0, mode='clip')"
         )
-    bounds = relax.const(0, "int32"), relax.const(shape_of(table)[0] - 1, "int32")
-    flat = emitter.emit(relax.op.maximum(emitter.expression(emitter.reshape(ids, id_shape)), bounds[0]))
-    clipped = emitter.emit(relax.op.minimum(flat, bounds[1]))
-    return emitter.emit(relax.op.take(emitter.expression(table), clipped, axis=0, mode="fast"))
+    flat = emitter.reshape(ids, id_shape)
+    return emitter.emit(relax.op.take(emitter.expression(table), emitter.expression(flat), axis=0, mode="clip"))
+
 
 
 def _dot_general(emitter, operands, params, aval):
