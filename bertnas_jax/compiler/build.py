@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import pathlib
-import tempfile
 from collections.abc import Callable
 
 import jax
@@ -17,6 +16,7 @@ from bertnas_jax.compiler.jaxpr_to_relax import jaxpr_to_relax
 from bertnas_jax.compiler.pipeline import lower
 from bertnas_jax.compiler.quiet import without_scope_messages
 from bertnas_jax.compiler.runtime_passes import runtime_passes
+from bertnas_jax.whole_file import whole
 
 INPUTS = ("input_ids", "attention_mask", "token_type_ids")
 
@@ -74,12 +74,8 @@ class CompiledModel:
         """Writes the library, whole or not at all."""
         if not isinstance(self._executable, tvm.runtime.Executable):
             raise ValueError("a model must be compiled here to be saved, got one loaded from a file; copy that file")
-        path = pathlib.Path(path)
-        with tempfile.TemporaryDirectory(dir=path.parent) as folder:
-            temporary = pathlib.Path(folder) / "model.so"
-            with without_scope_messages():
-                self._executable.export_library(str(temporary))
-            temporary.replace(path)
+        with whole(pathlib.Path(path)) as partial, without_scope_messages():
+            self._executable.export_library(str(partial))
 
 
 def load_compiled(path: str | os.PathLike) -> CompiledModel:

@@ -3,12 +3,11 @@
 What was exported is run again and held against the model by `max_abs_error`.
 """
 
-from bertnas_jax.export.bundle import library_file, vocabulary_of, write_bundle
+from bertnas_jax.export.bundle import library_file, write_bundle
 from bertnas_jax.export.card import CardFacts, model_card
 from bertnas_jax.export.parity import max_abs_error, pad_example
 from bertnas_jax.export.tflite import INPUT_NAMES, OUTPUT_NAME, export_tflite
 from bertnas_jax.export.tflite_runtime import TfliteModel
-from bertnas_jax.export.whole_file import whole
 
 __all__ = [
     "INPUT_NAMES",
@@ -20,7 +19,5 @@ __all__ = [
     "max_abs_error",
     "model_card",
     "pad_example",
-    "vocabulary_of",
-    "whole",
     "write_bundle",
 ]

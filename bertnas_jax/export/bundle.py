@@ -9,10 +9,9 @@ import tvm
 from bertnas_jax.compiler import compile_model
 from bertnas_jax.export.card import CardFacts, model_card
 from bertnas_jax.export.tflite import export_tflite
-from bertnas_jax.export.whole_file import whole
+from bertnas_jax.whole_file import whole
 from bertnas_jax.model import Bert, save_checkpoint
 from bertnas_jax.model.checkpoint import TOKENIZER_FILES
-from bertnas_jax.space import Vocabulary
 
 SUBNET_FILE, TFLITE_FILE, CARD_FILE = "subnet.json", "model.tflite", "README.md"
 
@@ -40,11 +39,5 @@ def write_bundle(
         export_tflite(model, seq_len, partial / TFLITE_FILE)
         library = library_file(target)
         compile_model(model, seq_len, target).save(partial / library)
-        card = model_card(facts, model.config.subnet, vocabulary_of(model), seq_len, library)
+        card = model_card(facts, model.config.subnet, model.config.vocabulary, seq_len, library)
         (partial / CARD_FILE).write_text(card, encoding="utf-8")
-
-
-def vocabulary_of(model: Bert) -> Vocabulary:
-    """The sizes around the model's encoder."""
-    config = model.config
-    return Vocabulary(config.vocab_size, config.max_positions, config.type_vocab_size, config.num_outputs, config.pooling == "cls")

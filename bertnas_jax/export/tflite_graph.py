@@ -17,7 +17,7 @@ import flatbuffers
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
-from bertnas_jax.export.whole_file import whole
+from bertnas_jax.whole_file import whole
 
 Tensor = int  # a tensor's index in its graph
 

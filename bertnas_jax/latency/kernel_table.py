@@ -8,9 +8,9 @@ import pathlib
 from collections import Counter
 from collections.abc import Mapping
 
-from bertnas_jax.export import whole
 from bertnas_jax.latency.kernel_parts import KernelCounts, KernelParts
 from bertnas_jax.space import Subnet
+from bertnas_jax.whole_file import whole
 
 
 class UnpricedKernelError(KeyError):

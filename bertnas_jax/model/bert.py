@@ -15,7 +15,7 @@ import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Float, Int
 
-from bertnas_jax.space import Subnet
+from bertnas_jax.space import Subnet, Vocabulary
 
 POOLINGS = ("mean", "cls")
 # Added to the score of a padded key; exp underflows to exactly 0 in float32 and bfloat16 alike.
@@ -48,6 +48,11 @@ class BertConfig:
                 raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}; take it from the checkpoint's config.json")
         if self.pooling not in POOLINGS:
             raise ValueError(f"pooling must be one of {POOLINGS}, got {self.pooling!r}; sentence encoders are trained with 'mean'")
+
+    @property
+    def vocabulary(self) -> Vocabulary:
+        """The sizes around the encoder, for counting parameters and FLOPs."""
+        return Vocabulary(self.vocab_size, self.max_positions, self.type_vocab_size, self.num_outputs, self.pooling == "cls")
 
 
 def gelu(x: Float[Array, "..."]) -> Float[Array, "..."]:

@@ -9,18 +9,18 @@ import shutil
 
 import jax
 import numpy as np
+import safetensors
 import safetensors.numpy
 from flax import nnx
 
 from bertnas_jax.model.bert import Bert, BertConfig
 from bertnas_jax.space import Subnet
+from bertnas_jax.whole_file import whole
 
 WEIGHTS_FILE = "model.safetensors"
 CONFIG_FILE = "config.json"
 # Whatever of a tokenizer a checkpoint folder may hold.
 TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "vocab.txt", "added_tokens.json")
-# Keys of pre-training heads and buffers that no downstream model uses.
-_IGNORED_PREFIXES = ("cls.", "lm_head.", "embeddings.position_ids")
 
 
 class CheckpointError(ValueError):
@@ -112,41 +112,49 @@ def load_checkpoint(folder: pathlib.Path, config: BertConfig, key: jax.Array) ->
     Raises:
       CheckpointError: the weights are missing, truncated, or of other names or shapes.
     """
+    check_weights(folder, config)
     model = Bert(config, nnx.Rngs(params=key))
-    tensors = _read_tensors(folder / WEIGHTS_FILE)
-    state = nnx.state(model, nnx.Param)
-    loaded, problems = [], []
-    for path, leaf in nnx.to_flat_state(state):
+    tensors = {_plain(name): value for name, value in safetensors.numpy.load_file(folder / WEIGHTS_FILE).items()}
+    loaded = []
+    for path, leaf in nnx.to_flat_state(nnx.state(model, nnx.Param)):
         name = checkpoint_key(path)
         if name in tensors:
             value = tensors[name].astype(np.float32)
-            value = value.T if path[-1] == "kernel" else value
-            if value.shape != leaf.shape:
-                problems.append(f"{name} is {value.shape}, the configuration needs {leaf.shape}")
-            leaf = leaf.replace(jax.numpy.asarray(value))
-        elif path[0] != "head":
-            problems.append(f"{name} is missing")
+            leaf = leaf.replace(jax.numpy.asarray(value.T if path[-1] == "kernel" else value))
         loaded.append((path, leaf))
-    if problems:
-        shown = "; ".join(problems[:5]) + (f"; and {len(problems) - 5} more" if len(problems) > 5 else "")
-        raise CheckpointError(f"{folder / WEIGHTS_FILE} must fit its {CONFIG_FILE}, got: {shown}; use the files of one checkpoint")
     nnx.update(model, nnx.from_flat_state(loaded))
     return model
 
 
-def _read_tensors(path: pathlib.Path) -> dict[str, np.ndarray]:
+def check_weights(folder: pathlib.Path, config: BertConfig) -> None:
+    """Raises CheckpointError if the weights are missing, truncated, or of other names or shapes; reads only their header."""
+    shapes = _read_shapes(folder / WEIGHTS_FILE)
+    abstract = nnx.eval_shape(lambda: Bert(config, nnx.Rngs(0)))
+    problems = []
+    for path, leaf in nnx.to_flat_state(nnx.state(abstract, nnx.Param)):
+        name, needed = checkpoint_key(path), leaf.shape[::-1] if path[-1] == "kernel" else leaf.shape
+        if name not in shapes and path[0] != "head":
+            problems.append(f"{name} is missing")
+        elif shapes.get(name, needed) != needed:
+            problems.append(f"{name} is {shapes[name]}, the configuration needs {needed}")
+    if problems:
+        shown = "; ".join(problems[:5]) + (f"; and {len(problems) - 5} more" if len(problems) > 5 else "")
+        raise CheckpointError(f"{folder / WEIGHTS_FILE} must fit its {CONFIG_FILE}, got: {shown}; use the files of one checkpoint")
+
+
+def _read_shapes(path: pathlib.Path) -> dict[str, tuple[int, ...]]:
     if not path.exists():
         raise CheckpointError(f"checkpoint must hold {WEIGHTS_FILE}, got {path.parent} without it; save it with safetensors")
     try:
-        tensors = safetensors.numpy.load_file(path)
+        with safetensors.safe_open(path, framework="numpy") as file:
+            return {_plain(name): tuple(file.get_slice(name).get_shape()) for name in file.keys()}
     except safetensors.SafetensorError as error:
         raise CheckpointError(f"{path} must be a whole safetensors file, got {error}; copy the checkpoint again") from error
-    named = {}
-    for name, value in tensors.items():
-        name = name.removeprefix("bert.").replace("LayerNorm.gamma", "LayerNorm.weight").replace("LayerNorm.beta", "LayerNorm.bias")
-        if not name.startswith(_IGNORED_PREFIXES):
-            named[name] = value
-    return named
+
+
+def _plain(name: str) -> str:
+    """The key without its `bert.` prefix, in today's names of the LayerNorm parameters."""
+    return name.removeprefix("bert.").replace("LayerNorm.gamma", "LayerNorm.weight").replace("LayerNorm.beta", "LayerNorm.bias")
 
 
 def checkpoint_key(path: tuple) -> str:
@@ -166,22 +174,19 @@ def save_checkpoint(model: Bert, folder: pathlib.Path, tokenizer_folder: pathlib
     A Subnet of equal blocks is a plain BERT that transformers loads as it is; the sizes of any
     other are in config.json under "bertnas".
     """
-    staging = folder.with_name(folder.name + ".partial")
-    shutil.rmtree(staging, ignore_errors=True)
-    staging.mkdir(parents=True)
     tensors = {}
     for path, leaf in nnx.to_flat_state(nnx.state(model, nnx.Param)):
         name = checkpoint_key(path)
         value = np.asarray(leaf[...])
         name = name if name.startswith("classifier.") else f"bert.{name}"
         tensors[name] = np.ascontiguousarray(value.T if path[-1] == "kernel" else value)
-    safetensors.numpy.save_file(tensors, staging / WEIGHTS_FILE, metadata={"format": "pt"})
-    (staging / CONFIG_FILE).write_text(json.dumps(_config_fields(model.config), indent=2) + "\n", encoding="utf-8")
-    for name in TOKENIZER_FILES if tokenizer_folder else ():
-        if (tokenizer_folder / name).exists():
-            shutil.copy(tokenizer_folder / name, staging / name)
-    shutil.rmtree(folder, ignore_errors=True)
-    staging.rename(folder)
+    with whole(folder) as partial:
+        partial.mkdir()
+        safetensors.numpy.save_file(tensors, partial / WEIGHTS_FILE, metadata={"format": "pt"})
+        (partial / CONFIG_FILE).write_text(json.dumps(_config_fields(model.config), indent=2) + "\n", encoding="utf-8")
+        for name in TOKENIZER_FILES if tokenizer_folder else ():
+            if (tokenizer_folder / name).exists():
+                shutil.copy(tokenizer_folder / name, partial / name)
 
 
 def _config_fields(config: BertConfig) -> dict:

@@ -7,7 +7,8 @@ import pathlib
 from typing import Any, TypeVar
 
 from bertnas_jax.report.parse import parse
-from bertnas_jax.report.results import Finalist, LatencyLine, Point, RunResults
+from bertnas_jax.report.results import LatencyLine, Point, RunResults
+from bertnas_jax.search.evaluated import Finalist
 from bertnas_jax.report.summary import Summary
 
 T = TypeVar("T")

@@ -6,6 +6,7 @@ import dataclasses
 import functools
 
 from bertnas_jax.report.summary import Latency, Summary
+from bertnas_jax.search.evaluated import Finalist
 from bertnas_jax.space import Subnet
 
 
@@ -26,23 +27,6 @@ class Point:
     accuracy: float
     latency_ms: float
     on_front: bool
-
-
-@dataclasses.dataclass(frozen=True)
-class Finalist:
-    """A Subnet with its score by the supernet on all of dev, and both of its latencies."""
-
-    subnet: Subnet
-    accuracy: float
-    table_ms: float
-    measured_ms: float
-    p90_ms: float
-    meets_budget: bool
-    chosen: bool
-
-    def __post_init__(self):
-        if self.table_ms <= 0:
-            raise ValueError(f"table_ms must be above 0, got {self.table_ms}")
 
 
 @dataclasses.dataclass(frozen=True)

@@ -11,6 +11,7 @@ from bertnas_jax.report.page import page
 from bertnas_jax.report.read_run import read_run
 from bertnas_jax.report.results import RunResults
 from bertnas_jax.report.terminal import terminal_table
+from bertnas_jax.whole_file import whole
 
 
 def write_report(folder: pathlib.Path) -> str:
@@ -26,7 +27,8 @@ def write_report(folder: pathlib.Path) -> str:
     files = {"pareto.csv": _front_csv(run).encode(), "pareto.png": front_png(run), "report.html": page(run).encode()}
     table = terminal_table(run.summary)
     for name, content in files.items():
-        _write_whole(folder / name, content)
+        with whole(folder / name) as partial:
+            partial.write_bytes(content)
     return table
 
 
@@ -36,13 +38,3 @@ def _front_csv(run: RunResults) -> str:
     writer.writerow(("subnet", "accuracy", "latency_ms", "on_front"))
     writer.writerows((point.subnet.describe(), point.accuracy, point.latency_ms, point.on_front) for point in run.evaluated)
     return text.getvalue()
-
-
-def _write_whole(path: pathlib.Path, content: bytes) -> None:
-    """Writes by a temporary name and a rename; leaves nothing behind if that fails."""
-    staging = path.with_name(path.name + ".partial")
-    try:
-        staging.write_bytes(content)
-        staging.replace(path)
-    finally:
-        staging.unlink(missing_ok=True)

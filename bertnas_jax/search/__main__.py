@@ -10,7 +10,7 @@ import os
 import pathlib
 import sys
 
-from absl import app, flags
+from absl import app, flags, logging
 
 from bertnas_jax.errors import explained
 from bertnas_jax.flags import config_from_flags, define_flags
@@ -21,6 +21,7 @@ def main(argv: list[str]) -> None:
     if len(argv) > 1:
         raise app.UsageError(f"flags must begin with --, got {argv[1:]}; write --name=value (comments of a flagfile begin at column 0)")
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")  # it advises to install PyTorch, which nothing here needs
+    logging.set_verbosity(logging.WARNING)  # orbax tells of every checkpoint otherwise
     with explained():
         config = config_from_flags(SearchConfig)
         # Imported once the flags are known to be good: the runtimes take seconds to load.
@@ -33,5 +34,4 @@ def main(argv: list[str]) -> None:
 
 if __name__ == "__main__":
     define_flags(SearchConfig)
-    flags.FLAGS.set_default("logtostderr", True)
     sys.exit(app.run(main))

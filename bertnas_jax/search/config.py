@@ -94,6 +94,10 @@ class SearchConfig:
     seed: int = knob(0, "Fixes heads, batches, sampled subnets and the search.", lower=0)
     max_length: int = knob(64, "Longest training and dev sentence in tokens; longer ones are cut.", lower=8, upper=512)
     tokens_per_batch: int = knob(1024, "Tokens of a training batch, padding included.", lower=8)
+    max_buckets: int = knob(8, "Most lengths that batches are padded to; each is one more compilation of every step.", lower=1, upper=64)
+    importance_batches: int = knob(
+        16, "Batches by which channels, heads and neurons are ordered before the supernet is trained; 0 for the checkpoint's order.", lower=0
+    )
     num_random: int = knob(1, "Subnets drawn at random in a supernet step, besides the largest and the smallest.", lower=0, upper=16)
     measure_rounds: int = knob(30, "Rounds of the final interleaved measurement.", lower=5, upper=10_000)
     task: TaskSpec = nested(TaskSpec, flat=True)

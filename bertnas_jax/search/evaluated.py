@@ -22,6 +22,27 @@ class Evaluated:
         return no_worse and (self.accuracy > other.accuracy or self.latency_ms < other.latency_ms)
 
 
+@dataclasses.dataclass(frozen=True)
+class Finalist:
+    """A Subnet with its score by the supernet on all of dev, its price by the table and its measured latency.
+
+    Raises:
+      ValueError: a latency is not positive.
+    """
+
+    subnet: Subnet
+    accuracy: float
+    table_ms: float
+    measured_ms: float
+    p90_ms: float
+    meets_budget: bool
+    chosen: bool = False
+
+    def __post_init__(self):
+        if min(self.table_ms, self.measured_ms, self.p90_ms) <= 0:
+            raise ValueError(f"latencies must be above 0 ms, got {self.table_ms}, {self.measured_ms} and {self.p90_ms}; measure again")
+
+
 def pareto_front(evaluated: Iterable[Evaluated]) -> list[Evaluated]:
     """Those that no other dominates, the fastest first; of equals, one."""
     front: list[Evaluated] = []

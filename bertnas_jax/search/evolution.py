@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pathlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import optuna
 from tqdm import tqdm
@@ -29,11 +29,12 @@ def evolve(
     config: SamplerConfig,
     seed: int,
     folder: pathlib.Path,
+    first: Sequence[Subnet] = (),
 ) -> list[Evaluated]:
     """The distinct Subnets evaluated, at most `config.evaluations`, all under the budget by `latency_ms_of`.
 
-    Proposals over the budget are pruned before their accuracy costs anything. The study is kept in
-    `folder` as an Optuna journal; a study found there goes on.
+    `first` are proposed before any other. Proposals over the budget are pruned before their
+    accuracy costs anything. The study is kept in `folder` as an Optuna journal; a study found there goes on.
 
     Raises:
       InfeasibleBudget: no proposal met the budget; names the nearest.
@@ -46,6 +47,8 @@ def evolve(
         while len(known) < wanted and tries < wanted * TRIES_PER_EVALUATION:
             # A sampler seeded by what is finished: a run that was interrupted proposes what it would have proposed.
             study.sampler = optuna.samplers.NSGAIISampler(population_size=config.population, seed=seed * 1_000_003 + tries)
+            if tries < len(first):
+                study.enqueue_trial(_choices_of(first[tries]))
             trial, tries = study.ask(), tries + 1
             subnet = _suggest(trial, space)
             latency_ms = latency_ms_of(subnet)
@@ -82,6 +85,11 @@ def _suggest(trial: optuna.Trial, space: SearchSpace) -> Subnet:
         trial.suggest_categorical(f"heads_{block}", space.heads)
         trial.suggest_categorical(f"ffn_{block}", space.ffns)
     return _subnet_of(trial.params, space)
+
+
+def _choices_of(subnet: Subnet) -> dict:
+    blocks = {f"{name}_{i}": getattr(layer, name) for i, layer in enumerate(subnet.layers) for name in ("heads", "ffn")}
+    return {"depth": subnet.depth, "hidden": subnet.hidden} | blocks
 
 
 def _subnet_of(choices: dict, space: SearchSpace) -> Subnet:

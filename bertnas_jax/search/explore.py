@@ -1,12 +1,10 @@
-"""The search stage: evolution over the shared weights and the kernel table, and uniform nets beside it."""
+"""The search stage: evolution over the shared weights and the kernel table, from the uniformly shrunk nets on."""
 
 from __future__ import annotations
 
 import dataclasses
 import itertools
 from collections.abc import Iterable
-
-from tqdm import tqdm
 
 from bertnas_jax.search.accuracy import SupernetScorer
 from bertnas_jax.search.evaluated import Evaluated, pareto_front
@@ -16,23 +14,23 @@ from bertnas_jax.search.latencies import Budget
 from bertnas_jax.space import Subnet
 
 EVALUATED_FILE, UNIFORM_FILE = "search/evaluated.json", "search/uniform.json"
-NUM_UNIFORM = 6  # of the uniformly shrunk nets under the budget, the slowest: those it could be met with
+NUM_UNIFORM = 8
 
 
 def search_stage(job: Job, scorer: SupernetScorer, budget: Budget) -> list[Evaluated]:
-    """The Subnets evaluated, in order; the study in `search/` goes on where it stopped.
+    """The Subnets evaluated, in order, uniform ones first; the study in `search/` goes on where it stopped.
 
     Raises:
       InfeasibleBudget: nothing that was proposed meets the budget.
     """
-    if not job.folder.has(EVALUATED_FILE):
-        limit_ms = budget.latency_ms * (1 - job.config.budget.margin)
+    if not (job.folder.has(EVALUATED_FILE) and job.folder.has(UNIFORM_FILE)):
+        config, limit_ms = job.config, budget.latency_ms * (1 - job.config.budget.margin)
+        uniform = _uniform_nets(job, budget, limit_ms)
         evaluated = evolve(
-            job.space, scorer.on_part, budget.table.price_ms, limit_ms, job.config.sampler, job.config.seed, job.path("search")
+            job.space, scorer.on_part, budget.table.price_ms, limit_ms, config.sampler, config.seed, job.path("search"), uniform
         )
+        job.folder.write_json(UNIFORM_FILE, _fields([one for one in evaluated if one.subnet in uniform]))
         job.folder.write_json(EVALUATED_FILE, _fields(evaluated))
-    if not job.folder.has(UNIFORM_FILE):
-        job.folder.write_json(UNIFORM_FILE, _fields(_uniform_nets(job, scorer, budget)))
     return read_evaluated(job, EVALUATED_FILE)
 
 
@@ -41,15 +39,12 @@ def read_evaluated(job: Job, name: str) -> list[Evaluated]:
     return [Evaluated(Subnet.from_fields(row["subnet"]), row["accuracy"], row["latency_ms"]) for row in job.folder.read_json(name)]
 
 
-def _uniform_nets(job: Job, scorer: SupernetScorer, budget: Budget) -> list[Evaluated]:
-    space = job.space
+def _uniform_nets(job: Job, budget: Budget, limit_ms: float) -> list[Subnet]:
+    """The uniformly shrunk nets that come nearest to the limit from below: where a search should start, and what it must beat."""
+    space, price_ms = job.space, budget.table.price_ms
     sizes = itertools.product(space.depths, space.hiddens, space.heads, space.ffns)
     nets = [Subnet.uniform(*size, head_dim=space.teacher.head_dim) for size in sizes]
-    priced = sorted((net for net in nets if budget.table.price_ms(net) <= budget.latency_ms), key=budget.table.price_ms)
-    return [
-        Evaluated(net, scorer.on_part(net), budget.table.price_ms(net))
-        for net in tqdm(priced[-NUM_UNIFORM:], desc="uniform nets", unit="subnet")
-    ]
+    return sorted((net for net in nets if price_ms(net) <= limit_ms), key=price_ms)[-NUM_UNIFORM:]
 
 
 def _fields(evaluated: Iterable[Evaluated]) -> list[dict]:

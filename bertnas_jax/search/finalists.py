@@ -12,7 +12,7 @@ from bertnas_jax.compiler import CompiledModel, compile_model, host_target, set_
 from bertnas_jax.latency import Timing, append_records, full_inputs, measure_interleaved
 from bertnas_jax.search.accuracy import SupernetScorer
 from bertnas_jax.search.config import BudgetConfig
-from bertnas_jax.search.evaluated import Evaluated
+from bertnas_jax.search.evaluated import Evaluated, Finalist
 from bertnas_jax.search.evolution import InfeasibleBudget
 from bertnas_jax.search.job import Job
 from bertnas_jax.search.latencies import bert_base_on_tflite, record
@@ -22,18 +22,6 @@ from bertnas_jax.supernet import SharedWeights, extract
 FINALISTS_FILE = "finalists.json"
 _ROUNDS = 15
 _MAX_HEATS = 4  # groups of finalists measured before the budget is given up
-
-
-@dataclasses.dataclass(frozen=True)
-class Finalist:
-    """A Subnet with its score on the whole dev split and its latency, measured and by the table."""
-
-    subnet: Subnet
-    accuracy: float
-    table_ms: float
-    measured_ms: float
-    p90_ms: float
-    meets_budget: bool
 
 
 def meets(budget: BudgetConfig, timing: Timing, margin: float) -> bool:
@@ -56,8 +44,8 @@ def finalists_stage(job: Job, weights: SharedWeights, scorer: SupernetScorer, ev
             if any(finalist.meets_budget for finalist in finalists):
                 break
         chosen = _choose(job, finalists)
-        rows = [dataclasses.asdict(finalist) | {"chosen": finalist is chosen} for finalist in finalists]
-        job.folder.write_json(FINALISTS_FILE, rows)
+        rows = [dataclasses.replace(finalist, chosen=finalist is chosen) for finalist in finalists]
+        job.folder.write_json(FINALISTS_FILE, [dataclasses.asdict(row) for row in rows])
     return next(Subnet.from_fields(row["subnet"]) for row in job.folder.read_json(FINALISTS_FILE) if row["chosen"])
 
 

@@ -7,7 +7,7 @@ import pathlib
 from typing import TYPE_CHECKING
 
 from bertnas_jax.data import check_vocabulary, load_task, load_tokenizer
-from bertnas_jax.model import BertConfig, CheckpointError, read_config, resolve_checkpoint
+from bertnas_jax.model import BertConfig, CheckpointError, check_weights, read_config, resolve_checkpoint
 from bertnas_jax.search.config import SearchConfig
 from bertnas_jax.search.run_folder import RunFolder
 from bertnas_jax.space import SearchSpace
@@ -52,6 +52,7 @@ def open_job(config: SearchConfig) -> Job:
         raise ValueError(f"seq_len must be at most the checkpoint's {bert.max_positions} positions, got {config.budget.seq_len}; shorten it")
     tokenizer = load_tokenizer(checkpoint)
     check_vocabulary(tokenizer, bert.vocab_size)
+    check_weights(checkpoint, bert)
     space = config.space.space_of(bert.subnet)
-    feed = make_feed(task, tokenizer, config.max_length, config.tokens_per_batch)
+    feed = make_feed(task, tokenizer, config.max_length, config.tokens_per_batch, config.max_buckets)
     return Job(config, RunFolder.open(config), checkpoint, tokenizer, feed, bert, space)

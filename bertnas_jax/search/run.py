@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bertnas_jax.latency import LatencyRecord
 from bertnas_jax.search.accuracy import SupernetScorer
 from bertnas_jax.search.compare import compare_stage
 from bertnas_jax.search.config import SearchConfig
@@ -13,7 +14,7 @@ from bertnas_jax.search.shared import supernet_stage
 from bertnas_jax.search.stopwatch import Stopwatch
 from bertnas_jax.search.summary import summarise
 from bertnas_jax.search.teach import teacher_stage
-from bertnas_jax.search.winner import export_stage, winner_stage
+from bertnas_jax.search.winner import export_stage, winner_stage, write_card
 from bertnas_jax.supernet import Supernet
 
 
@@ -45,6 +46,7 @@ def run(config: SearchConfig) -> dict:
         exported = export_stage(job, winner)
     with watch.stage("comparison", "winner, teacher and BERT-base side by side"):
         comparison = compare_stage(job, exported, subnet, teacher.model)
+        write_card(job, winner, [LatencyRecord.from_fields(fields) for fields in comparison["latencies"]])
     summary = summarise(job, budget, teacher, winner, comparison, exported.parity, watch.seconds)
     job.folder.write_json("summary.json", summary)
     return summary

@@ -11,6 +11,7 @@ from typing import Any
 
 from bertnas_jax.flags import config_to_json
 from bertnas_jax.search.config import SearchConfig
+from bertnas_jax.whole_file import whole
 
 PACKAGES = (
     "ai-edge-litert", "apache-tvm", "flax", "jax", "jaxlib", "numpy", "optax", "optuna", "orbax-checkpoint", "tokenizers",
@@ -79,12 +80,9 @@ class RunFolder:
         return (self.path / name).exists()
 
     def write_text(self, name: str, text: str) -> None:
-        """Writes a file by a temporary name and a rename."""
-        target = self.path / name
-        target.parent.mkdir(parents=True, exist_ok=True)
-        staging = target.with_name(target.name + ".partial")
-        staging.write_text(text, encoding="utf-8")
-        staging.rename(target)
+        """Writes a file whole or not at all."""
+        with whole(self.path / name) as partial:
+            partial.write_text(text, encoding="utf-8")
 
     def write_json(self, name: str, value: Any) -> None:
         self.write_text(name, json.dumps(value, indent=2) + "\n")

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import shutil
+
 import jax
 import orbax.checkpoint as ocp
 
 from bertnas_jax.search.job import Job
 from bertnas_jax.search.teach import Teacher
 from bertnas_jax.supernet import SharedWeights, Supernet, share_weights
-from bertnas_jax.train import train_supernet
+from bertnas_jax.train import rewire_by_importance, train_supernet
 
 
 def supernet_stage(job: Job, teacher: Teacher) -> SharedWeights:
@@ -21,10 +23,14 @@ def supernet_stage(job: Job, teacher: Teacher) -> SharedWeights:
             return checkpointer.restore(folder, jax.tree.map(ocp.tree.to_shape_dtype_struct, weights))
         supernet = Supernet(job.space, job.bert)
         steps, seed = job.path("checkpoints/supernet"), job.config.seed
+        if job.config.importance_batches:
+            weights = rewire_by_importance(weights, job.bert, job.feed, job.config.importance_batches, seed)
         weights = train_supernet(
             supernet, weights, job.feed, teacher.train_logits, job.config.supernet, job.config.num_random, steps, seed
         )
         checkpointer.save(folder, weights)
+        checkpointer.wait_until_finished()
+        shutil.rmtree(steps)
     finally:
         checkpointer.close()
     return weights

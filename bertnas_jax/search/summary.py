@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import datetime
+import resource
 
 from bertnas_jax.latency import describe_host
 from bertnas_jax.model import Bert
@@ -12,7 +13,7 @@ from bertnas_jax.search.job import Job
 from bertnas_jax.search.latencies import Budget
 from bertnas_jax.search.run_folder import versions
 from bertnas_jax.search.teach import Teacher
-from bertnas_jax.space import Subnet, Vocabulary, count_flops, count_parameters
+from bertnas_jax.space import Subnet, count_flops, count_parameters
 
 
 def summarise(job: Job, budget: Budget, teacher: Teacher, winner: Bert, comparison: dict, parity: dict, seconds: dict[str, float]) -> dict:
@@ -53,18 +54,17 @@ def summarise(job: Job, budget: Budget, teacher: Teacher, winner: Bert, comparis
         },
         "parity": parity,
         "stages": [{"name": name, "wall_s": round(value, 1)} for name, value in seconds.items()],
+        "peak_memory_gb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e9, 2),  # Linux counts KiB
         "device": {name: _text(value) for name, value in dataclasses.asdict(describe_host()).items()},
         "versions": versions(),
     }
 
 
 def _facts(job: Job, subnet: Subnet) -> dict:
-    bert = job.bert
-    vocabulary = Vocabulary(bert.vocab_size, bert.max_positions, bert.type_vocab_size, bert.num_outputs, bert.pooling == "cls")
     return {
         "subnet": dataclasses.asdict(subnet),
-        "params": count_parameters(subnet, vocabulary),
-        "flops": count_flops(subnet, vocabulary, job.config.budget.seq_len),
+        "params": count_parameters(subnet, job.bert.vocabulary),
+        "flops": count_flops(subnet, job.bert.vocabulary, job.config.budget.seq_len),
     }
 
 

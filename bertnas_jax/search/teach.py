@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import io
 import shutil
 
 import jax
@@ -13,6 +12,7 @@ from bertnas_jax.data import bag_of_words_baseline
 from bertnas_jax.model import Bert, load_checkpoint, read_config, save_checkpoint
 from bertnas_jax.search.job import Job
 from bertnas_jax.train import fine_tune, predict_model
+from bertnas_jax.whole_file import whole
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -41,17 +41,9 @@ def _make_teacher(job: Job) -> None:
     value = job.feed.task.score(predict_model(model, job.feed.dev_batches(), "teacher on dev"), job.feed.dev.labels)
     logits = predict_model(model, job.feed.train_batches_in_order(), "teacher on train")
     save_checkpoint(model, job.path("teacher"), job.checkpoint)
-    save_array(job, "teacher_logits.npy", logits)
+    with whole(job.path("teacher_logits.npy")) as partial, partial.open("wb") as file:
+        np.save(file, logits)
     baseline = None if job.feed.is_regression else bag_of_words_baseline(job.feed.task, job.config.seed)
     scores = {"metric": job.feed.task.metric, "value": value, "bag_of_words": baseline, "pad_share": job.feed.pad_share}
     job.folder.write_json("teacher.json", scores)
     shutil.rmtree(steps)
-
-
-def save_array(job: Job, name: str, array: np.ndarray) -> None:
-    """Writes an .npy file by a temporary name and a rename."""
-    buffer = io.BytesIO()
-    np.save(buffer, array)
-    staging = job.path(name + ".partial")
-    staging.write_bytes(buffer.getvalue())
-    staging.rename(job.path(name))

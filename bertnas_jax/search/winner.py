@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import shutil
+from collections.abc import Sequence
 
 import jax
 import numpy as np
 
-from bertnas_jax.compiler import host_target, load_compiled
-from bertnas_jax.export import CardFacts, TfliteModel, library_file, max_abs_error, write_bundle
+from bertnas_jax.compiler import CompiledModel, host_target, load_compiled
+from bertnas_jax.export import CardFacts, TfliteModel, library_file, max_abs_error, model_card, write_bundle
+from bertnas_jax.latency import LatencyRecord
 from bertnas_jax.model import Bert, load_checkpoint, read_config, save_checkpoint
 from bertnas_jax.search.accuracy import SupernetScorer
 from bertnas_jax.search.job import Job
@@ -40,7 +42,7 @@ class Exported:
     """The winner's files, loaded again, and how far their logits are from the model's."""
 
     tflite: TfliteModel
-    library: object
+    library: CompiledModel
     parity: dict
 
 
@@ -48,9 +50,7 @@ def export_stage(job: Job, model: Bert) -> Exported:
     """Writes `winner/` if it is not there, loads its two files, and compares them with the model on dev sentences."""
     budget, folder, target = job.config.budget, job.path("winner"), host_target()
     if not folder.exists():
-        task = job.feed.task
-        facts = CardFacts(f"bertnas_jax {task.name}", task.name, task.metric, job.folder.read_json("winner.json")["value"])
-        write_bundle(model, folder, job.checkpoint, budget.seq_len, target, facts)
+        write_bundle(model, folder, job.checkpoint, budget.seq_len, target, _card_facts(job))
     tflite, library = TfliteModel(folder / "model.tflite", budget.threads), load_compiled(folder / library_file(target))
     if not job.folder.has("parity.json"):
         rows = np.random.default_rng(job.config.seed).permutation(len(job.feed.dev))[:PARITY_SENTENCES]
@@ -61,3 +61,17 @@ def export_stage(job: Job, model: Bert) -> Exported:
         }
         job.folder.write_json("parity.json", errors | {"sentences": len(rows)})
     return Exported(tflite, library, job.folder.read_json("parity.json"))
+
+
+def write_card(job: Job, model: Bert, latencies: Sequence[LatencyRecord]) -> None:
+    """Writes the card of `winner/` again, with the latencies that are known by now."""
+    card = model_card(
+        _card_facts(job, latencies), model.config.subnet, model.config.vocabulary, job.config.budget.seq_len, library_file(host_target())
+    )
+    job.folder.write_text("winner/README.md", card)
+
+
+def _card_facts(job: Job, latencies: Sequence[LatencyRecord] = ()) -> CardFacts:
+    task = job.feed.task
+    value = job.folder.read_json("winner.json")["value"]
+    return CardFacts(f"bertnas_jax {task.name}", task.name, task.metric, value, latencies)

@@ -5,6 +5,11 @@ picks the attention half among (hidden, heads) and the feed-forward half among (
 that what runs is the plain model's own module at the Subnet's static widths. The residual stream
 between the halves is padded to the teacher's width with zeros. Each half is rematerialised:
 otherwise the gradient keeps the intermediates of every branch that was not taken.
+
+Measured as shares of the plain 6x384 model's forward and backward pass (32 x 32 tokens, 2 cores of an
+AMD EPYC, Zen 3, 2026-11-22; 10 branches; FLOPs in brackets): the full Subnet [1.00] 1.23, 3 blocks
+[0.50] 0.68, 4 blocks of 8 heads and ffn 1024 [0.44] 0.65, the smallest [0.08] 0.23; compiled once in 6 s.
+Without rematerialisation 1.51, 1.16, 1.11, 0.81; keeping the products alone 1.21, 0.71, 0.72, 0.37.
 """
 
 from __future__ import annotations

@@ -8,6 +8,7 @@ from bertnas_jax.train.evaluate import predict, predict_model
 from bertnas_jax.train.feed import Feed, make_feed
 from bertnas_jax.train.fine_tune import fine_tune
 from bertnas_jax.train.loop import TrainingDiverged
+from bertnas_jax.train.rewiring import rewire_by_importance
 from bertnas_jax.train.supernet import train_supernet
 
-__all__ = ["Feed", "TrainConfig", "TrainingDiverged", "fine_tune", "make_feed", "predict", "predict_model", "train_supernet"]
+__all__ = ["Feed", "TrainConfig", "TrainingDiverged", "fine_tune", "make_feed", "predict", "predict_model", "rewire_by_importance", "train_supernet"]

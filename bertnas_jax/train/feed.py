@@ -20,8 +20,6 @@ from bertnas_jax.data import (
     train_batches,
 )
 
-MAX_BUCKETS = 4  # every bucket is one more compilation of every step
-
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Feed:
@@ -60,8 +58,11 @@ class Feed:
         return list(eval_batches(self.train, self.buckets))
 
 
-def make_feed(task: Task, tokenizer, max_length: int, tokens_per_batch: int, max_buckets: int = MAX_BUCKETS) -> Feed:
-    """The feed of a task, cut to `max_length` tokens, with about `tokens_per_batch` in a batch."""
+def make_feed(task: Task, tokenizer, max_length: int, tokens_per_batch: int, max_buckets: int) -> Feed:
+    """The feed of a task, cut to `max_length` tokens, with about `tokens_per_batch` in a batch.
+
+    More buckets pad less; each is one more compilation of every step.
+    """
     train, dev = (encode(split, tokenizer, max_length) for split in (task.train, task.dev))
     lengths = np.concatenate([train.lengths, dev.lengths])
     return Feed(task, train, dev, choose_buckets(lengths, tokens_per_batch, max_buckets))

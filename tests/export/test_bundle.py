@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from bertnas_jax.compiler import host_target, load_compiled
-from bertnas_jax.export import CardFacts, TfliteModel, library_file, max_abs_error, vocabulary_of, write_bundle
+from bertnas_jax.export import CardFacts, TfliteModel, library_file, max_abs_error, write_bundle
 from bertnas_jax.model import load_checkpoint, read_config
 from bertnas_jax.space import Subnet, count_parameters
 
@@ -44,7 +44,7 @@ def test_all_three_models_agree(bundle, model, encoded):
 
 def test_the_card_states_score_sizes_and_latency(bundle, model):
     card = (bundle / "README.md").read_text()
-    for stated in ("| accuracy | 0.9000 |", f"{count_parameters(model.config.subnet, vocabulary_of(model)):,}", "| 1.50 | 1.75 | measured |"):
+    for stated in ("| accuracy | 0.9000 |", f"{count_parameters(model.config.subnet, model.config.vocabulary):,}", "| 1.50 | 1.75 | measured |"):
         assert stated in card
 
 

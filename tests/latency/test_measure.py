@@ -28,7 +28,7 @@ def test_the_reference_ends_every_round():
     clock = FakeClock()
     runners = {"r": clock.runner("r", 1), "a": clock.runner("a", 2), "b": clock.runner("b", 3)}
     timings = measure_interleaved(runners, "r", rounds=2, warmup=1, progress=False, clock=clock)
-    assert clock.order == ["a", "b", "r"] * 3
+    assert clock.order == ["a", "a", "b", "b", "r", "r"] * 3
     assert list(timings) == ["r", "a", "b"]
     assert {name: (timing.runs, round(timing.median_ms, 6)) for name, timing in timings.items()} == {"r": (2, 1), "a": (2, 2), "b": (2, 3)}
 

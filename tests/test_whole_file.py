@@ -1,6 +1,6 @@
 import pytest
 
-from bertnas_jax.export import whole
+from bertnas_jax.whole_file import whole
 
 
 def test_what_is_written_replaces_what_was(tmp_path):

@@ -1,0 +1,88 @@
+"""Bad input gets a clear error before any work: nothing of the run folder is made but the folder."""
+
+import dataclasses
+import pathlib
+import shutil
+
+import pytest
+
+from bertnas_jax.model import CheckpointError
+from bertnas_jax.search.job import open_job
+
+
+def with_checkpoint(config, source, folder):
+    shutil.copytree(source, folder)
+    return dataclasses.replace(config, checkpoint=str(folder))
+
+
+def with_task(config, task_folder, folder):
+    shutil.copytree(task_folder, folder)
+    return dataclasses.replace(config, task=dataclasses.replace(config.task, task=str(folder)))
+
+
+def check_refused(config, error, message):
+    with pytest.raises(error, match=message):
+        open_job(config)
+    assert not pathlib.Path(config.workdir).exists()
+
+
+def test_a_good_configuration_opens(tiny_config):
+    job = open_job(tiny_config)
+    assert job.space.count == 4 + 16 and job.bert.num_outputs == 2 and job.feed.pad_share < 0.5
+
+
+def test_a_missing_checkpoint(tiny_config):
+    check_refused(dataclasses.replace(tiny_config, checkpoint="./nowhere"), CheckpointError, "'./nowhere', which does not exist")
+
+
+def test_another_architecture(tiny_config, tiny_checkpoint, tmp_path):
+    config = with_checkpoint(tiny_config, tiny_checkpoint, tmp_path / "model")
+    path = tmp_path / "model" / "config.json"
+    path.write_text(path.read_text().replace('"model_type": "bert"', '"model_type": "t5"'))
+    check_refused(config, CheckpointError, "must say model_type='bert', got 't5'")
+
+
+@pytest.mark.parametrize("damage", ["truncated", "missing"])
+def test_broken_weights(tiny_config, tiny_checkpoint, tmp_path, damage):
+    config = with_checkpoint(tiny_config, tiny_checkpoint, tmp_path / "model")
+    path = tmp_path / "model" / "model.safetensors"
+    content = path.read_bytes()
+    path.unlink()
+    if damage == "truncated":
+        path.write_bytes(content[:1000])
+    check_refused(config, CheckpointError, "must be a whole safetensors file" if damage == "truncated" else "must hold model.safetensors")
+
+
+def test_a_vocabulary_that_does_not_fit(tiny_config, tiny_checkpoint, tmp_path):
+    config = with_checkpoint(tiny_config, tiny_checkpoint, tmp_path / "model")
+    path = tmp_path / "model" / "config.json"
+    path.write_text(path.read_text().replace('"vocab_size": 30522', '"vocab_size": 1000'))
+    check_refused(config, ValueError, "token ids must be below the checkpoint's vocab_size=1000")
+
+
+@pytest.mark.parametrize(
+    ("split", "content", "message"),
+    [
+        ("train", b"text\tlabel\nfine\tgood\n", "sentence"),
+        ("dev", b"sentence\tlabel\nfine\tsplendid\n", "splendid"),
+        ("dev", b"sentence\tlabel\n", "dev"),
+        ("train", b"sentence\tlabel\nfine \xff\tgood\n", "UTF-8"),
+    ],
+    ids=["missing column", "unknown label", "empty split", "not UTF-8"],
+)
+def test_broken_task_files(tiny_config, task_folder, tmp_path, split, content, message):
+    config = with_task(tiny_config, task_folder, tmp_path / "data")
+    (tmp_path / "data" / f"{split}.tsv").write_bytes(content)
+    check_refused(config, ValueError, message)
+
+
+def test_a_space_larger_than_the_checkpoint(tiny_config):
+    config = dataclasses.replace(tiny_config, space=dataclasses.replace(tiny_config.space, depths=(2, 6)))
+    check_refused(config, ValueError, "depths must not exceed the checkpoint's 2")
+
+
+def test_a_length_beyond_the_positions(tiny_config, tiny_checkpoint, tmp_path):
+    config = with_checkpoint(tiny_config, tiny_checkpoint, tmp_path / "model")
+    path = tmp_path / "model" / "config.json"
+    path.write_text(path.read_text().replace('"max_position_embeddings": 512', '"max_position_embeddings": 8'))
+    check_refused(config, ValueError, "seq_len must be at most the checkpoint's 8 positions, got 16")

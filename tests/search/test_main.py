@@ -1,0 +1,42 @@
+"""The program as a user meets it: its help, and what it says of wrong input."""
+
+import subprocess
+import sys
+
+import pytest
+
+from tests.conftest import REPOSITORY
+
+pytestmark = pytest.mark.slow
+
+
+def search(*arguments):
+    return subprocess.run(
+        [sys.executable, "-m", "bertnas_jax.search", *arguments], cwd=REPOSITORY, capture_output=True, text=True, timeout=300, check=False
+    )
+
+
+def test_help_teaches():
+    shown = search("--help").stdout
+    for words in ("--flagfile=configs/quickstart.cfg", "--speedup_over_bert_base", "A run that is started again continues", "--supernet_epochs"):
+        assert words in shown
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--sed=1"], "Unknown command line flag 'sed'"),
+        (["--workdir=x", "stray"], "flags must begin with --, got ['stray']"),
+        (["--workdir=x", "--teacher_learning_rate=nan"], "learning_rate must be 1e-08 to 1.0, got nan"),
+        (["--workdir=x", "--checkpoint=./nowhere"], "'./nowhere', which does not exist"),
+        (["--workdir=x", "--task=./nowhere"], "nowhere"),
+        ([], "workdir must name a folder"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_wrong_input_ends_with_a_message_and_no_traceback(arguments, message):
+    ended = search(*arguments)
+    said = ended.stderr + ended.stdout
+    assert ended.returncode != 0
+    assert message in said and "Traceback" not in said
+    assert not (REPOSITORY / "x").exists()

@@ -1,0 +1,31 @@
+import errno
+import json
+
+import pytest
+
+from bertnas_jax.errors import USER_ERROR, explained
+from bertnas_jax.space import Subnet
+
+
+def test_our_own_message_is_shown_alone(capsys):
+    with pytest.raises(SystemExit) as ended, explained():
+        Subnet.uniform(1, 7, 2, 8)
+    assert ended.value.code == USER_ERROR
+    assert capsys.readouterr().err.startswith("error: heads must divide hidden, got heads=2, hidden=7")
+
+
+def test_a_librarys_error_keeps_its_traceback():
+    with pytest.raises(json.JSONDecodeError), explained():
+        json.loads("{")
+
+
+def test_a_full_disk_says_what_to_do(capsys):
+    with pytest.raises(SystemExit), explained():
+        raise OSError(errno.ENOSPC, "No space left on device")
+    assert "free some and give the same command again" in capsys.readouterr().err
+
+
+def test_an_interruption_says_how_to_go_on(capsys):
+    with pytest.raises(SystemExit) as ended, explained():
+        raise KeyboardInterrupt
+    assert ended.value.code == 130 and "the same command continues this run" in capsys.readouterr().err
