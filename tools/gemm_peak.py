@@ -44,7 +44,7 @@ void peak(long rounds) {
   for (int i = 0; i < 12; i++) sink = _mm256_cvtss_f32(a[i]);
 }
 """
-PEAK_ROUNDS = 10_000_000
+PEAK_ROUNDS = 30_000_000
 PEAK_FLOPS = PEAK_ROUNDS * 12 * 8 * 2
 SETTLE_S = 0.1  # TVM's idle threads spin for a while before they sleep, and would slow the peak loop
 TURN_FLOPS = 2_000_000_000  # about 20 ms a thread
@@ -86,7 +86,12 @@ def measure(rounds: int) -> list[dict]:
     threads = sorted({1, len(os.sched_getaffinity(0))})
     turns: dict[tuple, list[tuple[float, float]]] = {(count, shape): [] for count in threads for shape in SHAPES}
     with tempfile.TemporaryDirectory() as folder, concurrent.futures.ThreadPoolExecutor(max(threads)) as pool:
-        peak = compile_peak(pathlib.Path(folder))
+        peak, cores = compile_peak(pathlib.Path(folder)), sorted(os.sched_getaffinity(0))
+
+        def pinned_peak(core: int) -> None:
+            os.sched_setaffinity(0, {core})  # of this worker thread: two of them must not share a core
+            peak(PEAK_ROUNDS)
+
         for _ in range(rounds):
             for count in threads:
                 set_num_threads(count)
@@ -94,7 +99,7 @@ def measure(rounds: int) -> list[dict]:
                     flops = 2 * shape[0] * shape[1] * shape[2]
                     calls = max(1, TURN_FLOPS * count // flops)
                     time.sleep(SETTLE_S)
-                    top = measure_gflops(lambda: list(pool.map(peak, [PEAK_ROUNDS] * count)), count * PEAK_FLOPS)
+                    top = measure_gflops(lambda: list(pool.map(pinned_peak, cores[:count])), count * PEAK_FLOPS)
                     turns[count, shape].append((measure_gflops(lambda: [gemm() for _ in range(calls)], calls * flops), top))
     return [summarise(count, shape, pairs) for (count, shape), pairs in turns.items()]
 

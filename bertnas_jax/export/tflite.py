@@ -4,10 +4,10 @@ Every tensor has its batch axis folded: products with weights are FULLY_CONNECTE
 attention is BATCH_MATMUL over the heads. LiteRT's XNNPACK delegate takes the whole graph as one
 partition but for two GATHERs (embedding rows) and the CAST of the mask.
 
-Measured on 6 blocks of 384 (12 heads, ffn 1536, L=128): 34.3 ms, the file that TensorFlow's
-converter makes of a tf.function over plain matmuls 34.4, and of jax2tf 35.5 (with tanh in place of
-erf, at which TensorFlow 2.21 fails to read what jax 0.10.2 writes). Medians of 58, 58 and 38 runs in
-turn, 1 thread's CPU time, LiteRT 2.3.0, a busy 2-core AMD EPYC (Zen 3), 2026-11-22.
+As fast as the file that TensorFlow's converter makes of a tf.function over plain matmuls (34.15 against
+34.04 ms on 6 blocks of 384, 12 heads, ffn 1536, L=128, 1 thread: benchmarks/results/tflite_conversions_*.json,
+made by tools/tflite_conversions.py). The third way, jax2tf, is slower (35.5 ms, with tanh in place of erf,
+at which TensorFlow 2.21 fails to read what jax 0.10.2 writes).
 """
 
 from __future__ import annotations

@@ -34,14 +34,17 @@ _PACKAGES = ("jax", "flax", "apache-tvm")
 _Compiled = tuple[CompiledModel, tuple[Kernel, ...]]
 
 
-def stand_in(subnet: Subnet, conditions: Conditions) -> Bert:
-    """A model of these sizes with constant weights: as fast as a trained one, and quicker to make."""
+def stand_in(subnet: Subnet, conditions: Conditions, vocab_size: int = _VOCAB_SIZE) -> Bert:
+    """A model of these sizes with small normal weights, as fast as a trained one.
+
+    Not constant ones: a converter would fold LayerNorms and biases that a trained model has.
+    """
     config = BertConfig(
-        subnet, _VOCAB_SIZE, max_positions=conditions.seq_len, num_outputs=conditions.num_outputs, pooling=conditions.pooling
+        subnet, vocab_size, max_positions=conditions.seq_len, num_outputs=conditions.num_outputs, pooling=conditions.pooling
     )
-    model = nnx.eval_shape(lambda: Bert(config, nnx.Rngs(0)))
-    # Not 0, which a compiler may fold, nor small enough for products to become denormal.
-    nnx.update(model, jax.tree.map(lambda leaf: np.full(leaf.shape, 0.01, leaf.dtype), nnx.state(model, nnx.Param)))
+    model, rng = nnx.eval_shape(lambda: Bert(config, nnx.Rngs(0))), np.random.default_rng(0)
+    # Large enough that products do not become denormal.
+    nnx.update(model, jax.tree.map(lambda leaf: 0.02 * rng.standard_normal(leaf.shape, np.float32), nnx.state(model, nnx.Param)))
     return model
 
 

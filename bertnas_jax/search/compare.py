@@ -7,11 +7,11 @@ from collections.abc import Callable
 
 from bertnas_jax.compiler import compile_model, host_target, set_num_threads
 from bertnas_jax.export import TfliteModel, export_tflite
-from bertnas_jax.latency import Conditions, Timing, append_records, full_inputs, measure_interleaved, stand_in
+from bertnas_jax.latency import Timing, append_records, full_inputs, measure_interleaved, stand_in
 from bertnas_jax.model import Bert
 from bertnas_jax.search.finalists import meets
 from bertnas_jax.search.job import Job
-from bertnas_jax.search.latencies import BERT_BASE, bert_base_on_tflite, record
+from bertnas_jax.search.latencies import BERT_BASE, bert_base_on_tflite, conditions_of, record
 from bertnas_jax.search.winner import Exported
 from bertnas_jax.space import Subnet
 
@@ -45,13 +45,12 @@ def _measure(job: Job, exported: Exported, teacher: Bert) -> dict[tuple[str, str
     teacher_file.parent.mkdir(exist_ok=True)
     export_tflite(teacher, budget.seq_len, teacher_file)
     set_num_threads(budget.threads)
-    conditions = Conditions(budget.seq_len, budget.threads, job.bert.num_outputs, job.bert.pooling)
     runs: dict[tuple[str, str], Callable] = {
         ("winner", "tvm"): exported.library.run,
         ("winner", "tflite"): exported.tflite.run,
         ("teacher", "tvm"): compile_model(teacher, budget.seq_len, host_target()).run,
         ("teacher", "tflite"): TfliteModel(teacher_file, budget.threads).run,
-        ("bert_base", "tvm"): compile_model(stand_in(BERT_BASE, conditions), budget.seq_len, host_target()).run,
+        ("bert_base", "tvm"): compile_model(stand_in(BERT_BASE, conditions_of(job)), budget.seq_len, host_target()).run,
         ("bert_base", "tflite"): bert_base_on_tflite(job).run,
     }
     runners = {"/".join(name): lambda run=run: run(*inputs) for name, run in runs.items()}

@@ -3,11 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import pathlib
-
-import jax
-import numpy as np
-from flax import nnx
 
 from bertnas_jax.compiler import host_target
 from bertnas_jax.export import TfliteModel, export_tflite
@@ -21,8 +16,8 @@ from bertnas_jax.latency import (
     fill_kernel_table,
     full_inputs,
     measure_interleaved,
+    stand_in,
 )
-from bertnas_jax.model import Bert, BertConfig
 from bertnas_jax.search.evolution import InfeasibleBudget
 from bertnas_jax.search.job import Job
 from bertnas_jax.space import Subnet
@@ -53,8 +48,7 @@ def latency_stage(job: Job) -> Budget:
         timing = _measure_bert_base(job)
         append_records(job.path("latency.jsonl"), [record(job, "bert_base", BERT_BASE, "tflite", timing)])
         latency_ms = wanted.latency_ms or timing.median_ms / wanted.speedup_over_bert_base
-        conditions = Conditions(wanted.seq_len, wanted.threads, job.bert.num_outputs, job.bert.pooling)
-        fill_kernel_table(job.space, conditions, host_target()).save(job.path("kernel_table.json"))
+        fill_kernel_table(job.space, conditions_of(job), host_target()).save(job.path("kernel_table.json"))
         job.folder.write_json("budget.json", {"latency_ms": latency_ms, "bert_base_ms": timing.median_ms})
     budget = Budget(**job.folder.read_json("budget.json"), table=KernelTable.load(job.path("kernel_table.json")))
     fastest_ms = budget.table.price_ms(job.space.smallest)
@@ -66,24 +60,19 @@ def latency_stage(job: Job) -> Budget:
     return budget
 
 
+def conditions_of(job: Job) -> Conditions:
+    """Under what the models of a job run."""
+    return Conditions(job.config.budget.seq_len, job.config.budget.threads, job.bert.num_outputs, job.bert.pooling)
+
+
 def bert_base_on_tflite(job: Job) -> TfliteModel:
     """BERT-base with drawn weights, as a .tflite file of the run folder: what speed-ups are over."""
     path = job.path(_BERT_BASE_FILE)
     if not path.exists():
-        export_plain(BertConfig(BERT_BASE, _BERT_BASE_VOCABULARY), job.config.budget.seq_len, path)
+        model = stand_in(BERT_BASE, conditions_of(job), _BERT_BASE_VOCABULARY)
+        path.parent.mkdir(exist_ok=True)
+        export_tflite(model, job.config.budget.seq_len, path)
     return TfliteModel(path, job.config.budget.threads)
-
-
-def export_plain(config: BertConfig, seq_len: int, path: pathlib.Path) -> None:
-    """Writes a .tflite file of a model with small normal weights: its speed does not depend on them."""
-    model = nnx.eval_shape(lambda: Bert(config, nnx.Rngs(0)))
-    rng = np.random.default_rng(0)
-    nnx.update(
-        model,
-        jax.tree.map(lambda leaf: 0.02 * rng.standard_normal(leaf.shape, np.float32), nnx.state(model, nnx.Param)),
-    )
-    path.parent.mkdir(parents=True, exist_ok=True)
-    export_tflite(model, seq_len, path)
 
 
 def _measure_bert_base(job: Job) -> Timing:
