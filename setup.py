@@ -37,6 +37,6 @@ setup(
     extras_require={
         "hub": ["datasets"],  # tasks named hub:name/config
         # TensorFlow is an oracle of the tests alone: the .tflite files are written without it.
-        "test": ["beartype", "hypothesis", "pytest", "tensorflow-cpu"],
+        "test": ["beartype", "datasets", "hypothesis", "pytest", "tensorflow-cpu"],
     },
 )

@@ -22,6 +22,7 @@ from bertnas_jax.latency.device import describe_host
 from bertnas_jax.latency.kernel_parts import KernelCounts, covering_subnet, decompose
 from bertnas_jax.latency.kernel_table import Conditions, KernelTable, Provenance
 from bertnas_jax.latency.measure import measure_interleaved
+from bertnas_jax.latency.pinning import pinned
 from bertnas_jax.model import Bert, BertConfig
 from bertnas_jax.space import SearchSpace, Subnet
 
@@ -54,7 +55,6 @@ def fill_kernel_table(space: SearchSpace, conditions: Conditions, target: tvm.ta
     Raises:
       ValueError: the kernels of a Subnet are not the sum of its blocks', or there are fewer cores than threads.
     """
-    set_num_threads(conditions.threads)
     lowerings = len(space.hiddens) * (len(space.heads) + len(space.ffns) + 1)  # those of `decompose`
     total = lowerings + len(space.hiddens) * (1 + _ROUNDS)
     with tqdm(total=total, desc="kernel table", file=sys.stderr, disable=not progress) as bar:
@@ -68,7 +68,9 @@ def fill_kernel_table(space: SearchSpace, conditions: Conditions, target: tvm.ta
         for hidden in space.hiddens:
             compiled.append(_compile(covering_subnet(space, hidden), conditions, target))
             bar.update()
-        microseconds, overhead_us = _measure_kernels(compiled, conditions, bar)
+        with pinned(conditions.threads):
+            set_num_threads(conditions.threads)
+            microseconds, overhead_us = _measure_kernels(compiled, conditions, bar)
     versions = {name: importlib.metadata.version(name) for name in _PACKAGES}
     date = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
     return KernelTable(microseconds, overhead_us, parts, Provenance(conditions, describe_host().cpu, versions, date))
@@ -140,9 +142,10 @@ def table_residuals(
     there, with one thread, `time.thread_time` is the clock to compare by.
     """
     conditions = table.provenance.conditions
-    set_num_threads(conditions.threads)
     inputs = full_inputs(conditions.seq_len)
     models = {subnet.describe(): _compile(subnet, conditions, target)[0] for subnet in subnets}
     runners = {name: lambda model=model: model.run(*inputs) for name, model in models.items()}
-    timings = measure_interleaved(runners, reference=subnets[0].describe(), rounds=rounds, progress=progress, clock=clock)
+    with pinned(conditions.threads):
+        set_num_threads(conditions.threads)
+        timings = measure_interleaved(runners, reference=subnets[0].describe(), rounds=rounds, progress=progress, clock=clock)
     return [Residual(subnet, table.price_ms(subnet), timings[subnet.describe()].median_ms) for subnet in subnets]

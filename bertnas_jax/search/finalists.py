@@ -8,14 +8,14 @@ from collections.abc import Iterator
 
 from tqdm import tqdm
 
-from bertnas_jax.compiler import CompiledModel, compile_model, host_target, set_num_threads
-from bertnas_jax.latency import Timing, append_records, full_inputs, measure_interleaved
+from bertnas_jax.compiler import compile_model, host_target
+from bertnas_jax.latency import Timing, append_records
 from bertnas_jax.search.accuracy import SupernetScorer
 from bertnas_jax.search.config import BudgetConfig
 from bertnas_jax.search.evaluated import Evaluated, Finalist
 from bertnas_jax.search.evolution import InfeasibleBudget
 from bertnas_jax.search.job import Job
-from bertnas_jax.search.latencies import bert_base_on_tflite, record
+from bertnas_jax.search.side_by_side import measure_side_by_side, record
 from bertnas_jax.space import Subnet
 from bertnas_jax.supernet import SharedWeights, extract
 
@@ -59,12 +59,12 @@ def _heats(job: Job, evaluated: list[Evaluated]) -> Iterator[list[Evaluated]]:
 
 def _run_heat(job: Job, weights: SharedWeights, scorer: SupernetScorer, heat: list[Evaluated]) -> list[Finalist]:
     budget, target = job.config.budget, host_target()
-    set_num_threads(budget.threads)
     scores, models = {}, {}
     for one in tqdm(heat, desc="finalists", unit="subnet"):
         scores[one.subnet] = scorer.on_dev(one.subnet)
-        models[one.subnet] = compile_model(extract(weights, job.space, job.bert, one.subnet), budget.seq_len, target)
-    timings = _measure(job, models)
+        models[one.subnet.describe()] = compile_model(extract(weights, job.space, job.bert, one.subnet), budget.seq_len, target)
+    measured = measure_side_by_side(job, _ROUNDS, models)
+    timings = {one.subnet: measured[one.subnet.describe(), "tvm"] for one in heat}
     append_records(job.path("latency.jsonl"), [record(job, "finalist", subnet, "tvm", timing) for subnet, timing in timings.items()])
     return [
         Finalist(
@@ -77,13 +77,6 @@ def _run_heat(job: Job, weights: SharedWeights, scorer: SupernetScorer, heat: li
         )
         for one in heat
     ]
-
-
-def _measure(job: Job, models: dict[Subnet, CompiledModel]) -> dict[Subnet, Timing]:
-    inputs, reference = full_inputs(job.config.budget.seq_len), bert_base_on_tflite(job)
-    runners = {subnet.describe(): lambda model=model: model.run(*inputs) for subnet, model in models.items()}
-    timings = measure_interleaved(runners | {"bert_base": lambda: reference.run(*inputs)}, "bert_base", rounds=_ROUNDS)
-    return {subnet: timings[subnet.describe()] for subnet in models}
 
 
 def _choose(job: Job, finalists: list[Finalist]) -> Finalist:

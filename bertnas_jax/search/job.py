@@ -7,6 +7,7 @@ import pathlib
 from typing import TYPE_CHECKING
 
 from bertnas_jax.data import check_vocabulary, load_task, load_tokenizer
+from bertnas_jax.latency import usable_cores
 from bertnas_jax.model import BertConfig, CheckpointError, check_weights, read_config, resolve_checkpoint
 from bertnas_jax.search.config import SearchConfig
 from bertnas_jax.search.run_folder import RunFolder
@@ -50,6 +51,8 @@ def open_job(config: SearchConfig) -> Job:
         )
     if config.budget.seq_len > bert.max_positions:
         raise ValueError(f"seq_len must be at most the checkpoint's {bert.max_positions} positions, got {config.budget.seq_len}; shorten it")
+    if config.budget.threads > len(usable_cores()):
+        raise ValueError(f"threads must be at most the {len(usable_cores())} cores of this process, got {config.budget.threads}; use fewer")
     tokenizer = load_tokenizer(checkpoint)
     check_vocabulary(tokenizer, bert.vocab_size)
     check_weights(checkpoint, bert)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import pathlib
 import shutil
 from collections.abc import Sequence
 
@@ -39,9 +40,9 @@ def winner_stage(job: Job, weights: SharedWeights, scorer: SupernetScorer, teach
 
 @dataclasses.dataclass(frozen=True)
 class Exported:
-    """The winner's files, loaded again, and how far their logits are from the model's."""
+    """The winner's .tflite file, its library, loaded again, and how far their logits are from the model's."""
 
-    tflite: TfliteModel
+    tflite: pathlib.Path
     library: CompiledModel
     parity: dict
 
@@ -51,13 +52,13 @@ def export_stage(job: Job, model: Bert) -> Exported:
     budget, folder, target = job.config.budget, job.path("winner"), host_target()
     if not folder.exists():
         write_bundle(model, folder, job.checkpoint, budget.seq_len, target, _card_facts(job))
-    tflite, library = TfliteModel(folder / "model.tflite", budget.threads), load_compiled(folder / library_file(target))
+    tflite, library = folder / "model.tflite", load_compiled(folder / library_file(target))
     if not job.folder.has("parity.json"):
         rows = np.random.default_rng(job.config.seed).permutation(len(job.feed.dev))[:PARITY_SENTENCES]
         sentences = job.feed.dev.take(rows)
         errors = {
             f"{name}_max_abs_err": max_abs_error(model, run, sentences, budget.seq_len)
-            for name, run in (("tflite", tflite.run), ("tvm", library.run))
+            for name, run in (("tflite", TfliteModel(tflite, budget.threads).run), ("tvm", library.run))
         }
         job.folder.write_json("parity.json", errors | {"sentences": len(rows)})
     return Exported(tflite, library, job.folder.read_json("parity.json"))
