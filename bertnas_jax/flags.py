@@ -1,4 +1,4 @@
-"""absl flags made from a configuration dataclass, and the dataclass back from them.
+"""Programs whose absl flags are made from a configuration dataclass, and the dataclass back from them.
 
 A nested dataclass's knobs are flags of its field's name and their own, `teacher_epochs`, or of
 their own name alone where the field's metadata says `flat`. A flagfile is such flags, one a line.
@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
 import typing
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
-from absl import flags
+from absl import app, flags, logging
 
+from bertnas_jax.errors import explained
 from bertnas_jax.knobs import Knob
 
 
@@ -44,6 +46,20 @@ def config_from_flags(config_type: type, values: flags.FlagValues = flags.FLAGS)
       ValueError: a list holds something else than integers, or the dataclass refuses a value.
     """
     return _build(config_type, "", lambda name: values[name].value)
+
+
+def main_of(config_type: type, run: Callable[[Any], None]) -> Callable[[list[str]], None]:
+    """What `absl.app.run` takes: `run` on the configuration of the flags, with errors that a user can mend in one line."""
+
+    def main(argv: list[str]) -> None:
+        if len(argv) > 1:
+            raise app.UsageError(f"flags must begin with --, got {argv[1:]}; write --name=value (comments of a flagfile begin at column 0)")
+        os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")  # it advises to install PyTorch, which nothing here needs
+        logging.set_verbosity(logging.WARNING)  # orbax tells of every checkpoint otherwise
+        with explained():
+            run(config_from_flags(config_type))
+
+    return main
 
 
 def config_to_json(config: Any) -> str:

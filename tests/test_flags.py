@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bertnas_jax.flags import config_from_flags, config_from_json, config_to_flagfile, config_to_json, define_flags
-from bertnas_jax.search.config import BudgetConfig, SamplerConfig, SearchConfig, SpaceConfig
-from bertnas_jax.train import TrainConfig
+from bertnas_jax.search.config import BudgetConfig, SamplerConfig, SearchConfig
+from bertnas_jax.train import SpaceConfig, SupernetConfig, TrainConfig
 from tests.conftest import REPOSITORY
 
 words = st.text("abcxyz/._-", min_size=1, max_size=12).filter(lambda word: not word.startswith("-"))
@@ -45,8 +45,11 @@ def test_config_to_json_to_config_is_the_identity(config):
 @pytest.mark.parametrize("path", sorted(pathlib.Path(REPOSITORY, "configs").glob("*.cfg")), ids=lambda path: path.name)
 def test_every_flagfile_parses_and_says_what_it_costs(path):
     text = path.read_text()
-    config, rest = parse([f"--flagfile={path}"])
-    assert isinstance(config, SearchConfig) and rest == []
+    values = flags.FlagValues()
+    program = SearchConfig if "bertnas_jax.search" in text or "make quickstart" in text else SupernetConfig
+    define_flags(program, values)
+    assert values(["program", f"--flagfile={path}"])[1:] == []
+    assert isinstance(config_from_flags(program, values), program)
     for word in ("Command:", "Cost:", "Must reach:"):
         assert f"# {word}" in text
 
@@ -56,7 +59,7 @@ def test_every_flagfile_parses_and_says_what_it_costs(path):
     [
         ("--depths=2,x", "--depths must be integers separated by commas, got '2,x'"),
         ("--teacher_learning_rate=nan", "learning_rate must be 1e-08 to 1.0, got nan"),
-        ("--latency_ms=5", "exactly one of latency_ms and speedup_over_bert_base"),
+        ("--latency_ms=-1", "latency_ms must be 0.0 to 1000000.0"),
         ("--seq_len=32", "seq_len must be at least max_length"),
         ("--threads=0", "threads must be 1 to 256"),
     ],
@@ -64,6 +67,11 @@ def test_every_flagfile_parses_and_says_what_it_costs(path):
 def test_bad_values_are_refused(argument, message):
     with pytest.raises(ValueError, match=message):
         parse([argument])
+
+
+def test_two_budgets_are_refused():
+    with pytest.raises(ValueError, match="only one of latency_ms and speedup_over_bert_base must be above 0, got 5.0 and 12.0"):
+        parse(["--latency_ms=5", "--speedup_over_bert_base=12"])
 
 
 @pytest.mark.parametrize(("argument", "message"), [("--sed=1", "Unknown command line flag 'sed'"), ("--runtime=onnx", "onnx")])

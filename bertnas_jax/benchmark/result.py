@@ -10,7 +10,7 @@ import pathlib
 from collections.abc import Mapping
 
 from bertnas_jax.latency import describe_host
-from bertnas_jax.search.run_folder import versions
+from bertnas_jax.train import versions
 from bertnas_jax.whole_file import whole
 
 RESULTS = pathlib.Path(__file__).parents[2] / "benchmarks" / "results"

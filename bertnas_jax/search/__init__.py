@@ -4,6 +4,6 @@
 import takes the seconds that TVM and JAX take, so that reading flags need not wait for it.
 """
 
-from bertnas_jax.search.config import BudgetConfig, SamplerConfig, SearchConfig, SpaceConfig
+from bertnas_jax.search.config import BudgetConfig, SamplerConfig, SearchConfig
 
-__all__ = ["BudgetConfig", "SamplerConfig", "SearchConfig", "SpaceConfig"]
+__all__ = ["BudgetConfig", "SamplerConfig", "SearchConfig"]

@@ -6,7 +6,7 @@ import dataclasses
 import itertools
 from collections.abc import Iterable
 
-from bertnas_jax.search.accuracy import SupernetScorer
+from bertnas_jax.train import SupernetScorer
 from bertnas_jax.search.evaluated import Evaluated, pareto_front
 from bertnas_jax.search.evolution import evolve
 from bertnas_jax.search.job import Job

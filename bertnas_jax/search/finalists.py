@@ -10,7 +10,7 @@ from tqdm import tqdm
 
 from bertnas_jax.compiler import compile_model, host_target
 from bertnas_jax.latency import Timing, append_records
-from bertnas_jax.search.accuracy import SupernetScorer
+from bertnas_jax.train import SupernetScorer
 from bertnas_jax.search.config import BudgetConfig
 from bertnas_jax.search.evaluated import Evaluated, Finalist
 from bertnas_jax.search.evolution import InfeasibleBudget

@@ -1,61 +1,36 @@
-"""What every stage of a run needs, checked before any of them works."""
+"""A training job with a budget, checked before any stage works."""
 
 from __future__ import annotations
 
 import dataclasses
-import pathlib
-from typing import TYPE_CHECKING
 
-from bertnas_jax.data import check_vocabulary, load_task, load_tokenizer
 from bertnas_jax.latency import usable_cores
-from bertnas_jax.model import BertConfig, CheckpointError, check_weights, read_config, resolve_checkpoint
 from bertnas_jax.search.config import SearchConfig
-from bertnas_jax.search.run_folder import RunFolder
-from bertnas_jax.space import SearchSpace
-from bertnas_jax.train import Feed, make_feed
-
-if TYPE_CHECKING:
-    from transformers import PreTrainedTokenizerBase
+from bertnas_jax.train import RunFolder, TrainJob, read_inputs
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class Job:
-    """A run's configuration with what it names: `bert` is the teacher's configuration."""
+class Job(TrainJob):
+    """A run of the main job."""
 
     config: SearchConfig
-    folder: RunFolder
-    checkpoint: pathlib.Path
-    tokenizer: PreTrainedTokenizerBase
-    feed: Feed
-    bert: BertConfig
-    space: SearchSpace
-
-    def path(self, name: str) -> pathlib.Path:
-        return self.folder.path / name
 
 
 def open_job(config: SearchConfig) -> Job:
-    """The job of a configuration.
+    """The job of a configuration, with its run folder.
 
     Raises:
-      ValueError: the run folder, the checkpoint, the tokenizer, the task or the space is not as it must be.
+      ValueError: the run folder, the checkpoint, the tokenizer, the task, the space or the budget is not as it must be.
       FileNotFoundError: a file they need is not there.
     """
-    checkpoint = resolve_checkpoint(config.checkpoint)
-    task = load_task(config.task)
-    bert = read_config(checkpoint, num_outputs=task.num_outputs, pooling=config.pooling)
-    if bert.num_outputs != task.num_outputs:
-        raise CheckpointError(
-            f"the checkpoint's head must have the {task.num_outputs} outputs of task {task.name}, got {bert.num_outputs}; "
-            "start from the checkpoint it was tuned from"
+    if not config.budget.is_given:
+        raise ValueError("a budget must be given, got none; give --latency_ms=20 or --speedup_over_bert_base=12")
+    cores = len(usable_cores())
+    if config.budget.threads > cores:
+        raise ValueError(f"threads must be at most the {cores} cores of this process, got {config.budget.threads}; use fewer")
+    inputs = read_inputs(config)
+    if config.budget.seq_len > inputs.bert.max_positions:
+        raise ValueError(
+            f"seq_len must be at most the checkpoint's {inputs.bert.max_positions} positions, got {config.budget.seq_len}; shorten it"
         )
-    if config.budget.seq_len > bert.max_positions:
-        raise ValueError(f"seq_len must be at most the checkpoint's {bert.max_positions} positions, got {config.budget.seq_len}; shorten it")
-    if config.budget.threads > len(usable_cores()):
-        raise ValueError(f"threads must be at most the {len(usable_cores())} cores of this process, got {config.budget.threads}; use fewer")
-    tokenizer = load_tokenizer(checkpoint)
-    check_vocabulary(tokenizer, bert.vocab_size)
-    check_weights(checkpoint, bert)
-    space = config.space.space_of(bert.subnet)
-    feed = make_feed(task, tokenizer, config.max_length, config.tokens_per_batch, config.max_buckets)
-    return Job(config, RunFolder.open(config), checkpoint, tokenizer, feed, bert, space)
+    return Job(**vars(inputs), config=config, folder=RunFolder.open(config))

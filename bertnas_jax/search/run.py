@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 from bertnas_jax.latency import LatencyRecord
-from bertnas_jax.search.accuracy import SupernetScorer
 from bertnas_jax.search.compare import compare_stage
 from bertnas_jax.search.config import SearchConfig
 from bertnas_jax.search.explore import search_stage
 from bertnas_jax.search.finalists import finalists_stage
 from bertnas_jax.search.job import open_job
 from bertnas_jax.search.latencies import latency_stage
-from bertnas_jax.search.shared import supernet_stage
-from bertnas_jax.search.stopwatch import Stopwatch
 from bertnas_jax.search.summary import summarise
-from bertnas_jax.search.teach import teacher_stage
 from bertnas_jax.search.winner import export_stage, winner_stage, write_card
 from bertnas_jax.supernet import Supernet
+from bertnas_jax.train import Stopwatch, SupernetScorer, supernet_stage, teacher_stage
 
 
 def run(config: SearchConfig) -> dict:

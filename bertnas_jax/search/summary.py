@@ -11,9 +11,8 @@ from bertnas_jax.model import Bert
 from bertnas_jax.search.explore import EVALUATED_FILE
 from bertnas_jax.search.job import Job
 from bertnas_jax.search.latencies import Budget
-from bertnas_jax.search.run_folder import versions
-from bertnas_jax.search.teach import Teacher
 from bertnas_jax.space import Subnet, count_flops, count_parameters
+from bertnas_jax.train import Teacher, versions
 
 
 def summarise(job: Job, budget: Budget, teacher: Teacher, winner: Bert, comparison: dict, parity: dict, seconds: dict[str, float]) -> dict:

@@ -14,12 +14,10 @@ from bertnas_jax.compiler import CompiledModel, host_target, load_compiled
 from bertnas_jax.export import CardFacts, TfliteModel, library_file, max_abs_error, model_card, write_bundle
 from bertnas_jax.latency import LatencyRecord
 from bertnas_jax.model import Bert, load_checkpoint, read_config, save_checkpoint
-from bertnas_jax.search.accuracy import SupernetScorer
 from bertnas_jax.search.job import Job
-from bertnas_jax.search.teach import Teacher
 from bertnas_jax.space import Subnet
 from bertnas_jax.supernet import SharedWeights, extract
-from bertnas_jax.train import fine_tune, predict_model
+from bertnas_jax.train import SupernetScorer, Teacher, fine_tune, predict_model
 
 PARITY_SENTENCES = 64
 

@@ -7,8 +7,38 @@ from bertnas_jax.train.config import TrainConfig
 from bertnas_jax.train.evaluate import predict, predict_model
 from bertnas_jax.train.feed import Feed, make_feed
 from bertnas_jax.train.fine_tune import fine_tune
+from bertnas_jax.train.job import TrainJob, open_train_job, read_inputs
 from bertnas_jax.train.loop import TrainingDiverged
 from bertnas_jax.train.rewiring import rewire_by_importance
+from bertnas_jax.train.run_folder import RunFolder, RunFolderError, versions
+from bertnas_jax.train.score import SupernetScorer
+from bertnas_jax.train.share import supernet_stage
+from bertnas_jax.train.stopwatch import Stopwatch
 from bertnas_jax.train.supernet import train_supernet
+from bertnas_jax.train.supernet_config import SpaceConfig, SupernetConfig
+from bertnas_jax.train.teach import Teacher, teacher_stage
 
-__all__ = ["Feed", "TrainConfig", "TrainingDiverged", "fine_tune", "make_feed", "predict", "predict_model", "rewire_by_importance", "train_supernet"]
+__all__ = [
+    "Feed",
+    "RunFolder",
+    "RunFolderError",
+    "SpaceConfig",
+    "Stopwatch",
+    "SupernetConfig",
+    "SupernetScorer",
+    "Teacher",
+    "TrainConfig",
+    "TrainJob",
+    "TrainingDiverged",
+    "fine_tune",
+    "make_feed",
+    "open_train_job",
+    "predict",
+    "predict_model",
+    "read_inputs",
+    "rewire_by_importance",
+    "supernet_stage",
+    "teacher_stage",
+    "train_supernet",
+    "versions",
+]

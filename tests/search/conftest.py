@@ -5,9 +5,9 @@ import random
 import pytest
 
 from bertnas_jax.model import resolve_checkpoint
-from bertnas_jax.search.config import BudgetConfig, SamplerConfig, SearchConfig, SpaceConfig
+from bertnas_jax.search.config import BudgetConfig, SamplerConfig, SearchConfig
 from bertnas_jax.data import TaskSpec
-from bertnas_jax.train import TrainConfig
+from bertnas_jax.train import SpaceConfig, TrainConfig
 
 GOOD, BAD = "bright warm kind clever lovely", "dull cold rude stupid awful"
 

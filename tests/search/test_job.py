@@ -81,6 +81,11 @@ def test_a_space_larger_than_the_checkpoint(tiny_config):
     check_refused(config, ValueError, "depths must not exceed the checkpoint's 2")
 
 
+def test_no_budget(tiny_config):
+    config = dataclasses.replace(tiny_config, budget=dataclasses.replace(tiny_config.budget, speedup_over_bert_base=0.0))
+    check_refused(config, ValueError, "a budget must be given, got none; give --latency_ms=20")
+
+
 def test_more_threads_than_cores(tiny_config):
     config = dataclasses.replace(tiny_config, budget=dataclasses.replace(tiny_config.budget, threads=256))
     check_refused(config, ValueError, "threads must be at most the [0-9]+ cores of this process, got 256")

@@ -28,9 +28,10 @@ def test_help_teaches():
         (["--sed=1"], "Unknown command line flag 'sed'"),
         (["--workdir=x", "stray"], "flags must begin with --, got ['stray']"),
         (["--workdir=x", "--teacher_learning_rate=nan"], "learning_rate must be 1e-08 to 1.0, got nan"),
-        (["--workdir=x", "--checkpoint=./nowhere"], "'./nowhere', which does not exist"),
-        (["--workdir=x", "--task=./nowhere"], "nowhere"),
-        ([], "workdir must name a folder"),
+        (["--workdir=x", "--latency_ms=5", "--checkpoint=./nowhere"], "'./nowhere', which does not exist"),
+        (["--workdir=x", "--latency_ms=5", "--task=./nowhere"], "nowhere"),
+        (["--latency_ms=5"], "workdir must name a folder"),
+        (["--workdir=x"], "a budget must be given"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )

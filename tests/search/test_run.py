@@ -13,6 +13,8 @@ from bertnas_jax.search import compare, explore
 from bertnas_jax.search.evolution import InfeasibleBudget
 from bertnas_jax.search.run import run
 from bertnas_jax.space import Subnet
+from bertnas_jax.train import SupernetConfig
+from bertnas_jax.train.run import run as train
 
 pytestmark = pytest.mark.slow
 
@@ -33,8 +35,10 @@ class Interrupted(Exception):
     pass
 
 
-def test_the_whole_job_stopped_twice_and_continued(tiny_config, monkeypatch, capsys):
+def test_training_alone_then_the_whole_job_stopped_twice_and_continued(tiny_config, monkeypatch, capsys):
     folder = pathlib.Path(tiny_config.workdir)
+    scores = train(SupernetConfig(**{field.name: getattr(tiny_config, field.name) for field in dataclasses.fields(SupernetConfig)}))
+    assert scores["teacher"] > 0.9 and json.loads((folder / "supernet.json").read_text()) == scores
 
     def stop(*_):
         raise Interrupted

@@ -3,7 +3,7 @@
 import jax.numpy as jnp
 import numpy as np
 
-from bertnas_jax.search.accuracy import SupernetScorer
+from bertnas_jax.train import SupernetScorer
 from bertnas_jax.supernet import Supernet, share_weights
 from bertnas_jax.train import TrainConfig, train_supernet
 from bertnas_jax.train.sandwich import sandwich, stack_codes

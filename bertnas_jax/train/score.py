@@ -8,7 +8,8 @@ import numpy as np
 from bertnas_jax.data import eval_batches
 from bertnas_jax.space import Subnet
 from bertnas_jax.supernet import SharedWeights, Supernet, encode_subnet
-from bertnas_jax.train import Feed, predict
+from bertnas_jax.train.evaluate import predict
+from bertnas_jax.train.feed import Feed
 
 
 class SupernetScorer:

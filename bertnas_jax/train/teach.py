@@ -10,8 +10,9 @@ import numpy as np
 
 from bertnas_jax.data import bag_of_words_baseline
 from bertnas_jax.model import Bert, load_checkpoint, read_config, save_checkpoint
-from bertnas_jax.search.job import Job
-from bertnas_jax.train import fine_tune, predict_model
+from bertnas_jax.train.evaluate import predict_model
+from bertnas_jax.train.fine_tune import fine_tune
+from bertnas_jax.train.job import TrainJob
 from bertnas_jax.whole_file import whole
 
 
@@ -25,7 +26,7 @@ class Teacher:
     train_logits: np.ndarray
 
 
-def teacher_stage(job: Job) -> Teacher:
+def teacher_stage(job: TrainJob) -> Teacher:
     """Fine-tunes the checkpoint, or reads the teacher that the run folder holds."""
     if not job.folder.has("teacher.json"):
         _make_teacher(job)
@@ -34,7 +35,7 @@ def teacher_stage(job: Job) -> Teacher:
     return Teacher(model, scores["value"], scores["bag_of_words"], np.load(job.path("teacher_logits.npy")))
 
 
-def _make_teacher(job: Job) -> None:
+def _make_teacher(job: TrainJob) -> None:
     model = load_checkpoint(job.checkpoint, job.bert, jax.random.key(job.config.seed))
     steps = job.path("checkpoints/teacher")
     fine_tune(model, job.feed, job.config.teacher, steps, job.config.seed, "teacher")

@@ -7,7 +7,7 @@ import sys
 import time
 from collections.abc import Iterator
 
-from bertnas_jax.search.run_folder import RunFolder
+from bertnas_jax.train.run_folder import RunFolder
 
 STAGES_FILE = "stages.json"
 

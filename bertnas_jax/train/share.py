@@ -7,13 +7,14 @@ import shutil
 import jax
 import orbax.checkpoint as ocp
 
-from bertnas_jax.search.job import Job
-from bertnas_jax.search.teach import Teacher
 from bertnas_jax.supernet import SharedWeights, Supernet, share_weights
-from bertnas_jax.train import rewire_by_importance, train_supernet
+from bertnas_jax.train.job import TrainJob
+from bertnas_jax.train.rewiring import rewire_by_importance
+from bertnas_jax.train.supernet import train_supernet
+from bertnas_jax.train.teach import Teacher
 
 
-def supernet_stage(job: Job, teacher: Teacher) -> SharedWeights:
+def supernet_stage(job: TrainJob, teacher: Teacher) -> SharedWeights:
     """Trains the shared weights, or reads those that the run folder holds in `supernet/`."""
     weights = share_weights(teacher.model)
     folder = job.path("supernet").absolute()

@@ -10,7 +10,7 @@ import shutil
 from typing import Any
 
 from bertnas_jax.flags import config_to_json
-from bertnas_jax.search.config import SearchConfig
+from bertnas_jax.train.supernet_config import SupernetConfig
 from bertnas_jax.whole_file import whole
 
 PACKAGES = (
@@ -32,7 +32,7 @@ class RunFolder:
         self.path = path
 
     @classmethod
-    def open(cls, config: SearchConfig) -> RunFolder:
+    def open(cls, config: SupernetConfig) -> RunFolder:
         """The folder of `config.workdir`, made if it is not there, with its config.json and versions.json.
 
         Raises:
@@ -52,12 +52,12 @@ class RunFolder:
         free_gb = shutil.disk_usage(folder.path).free / 1e9
         if free_gb < NEEDED_GB and not folder.has("summary.json"):
             raise RunFolderError(f"the disk of workdir must have {NEEDED_GB} GB free, got {free_gb:.1f} GB at {folder.path}; free some space")
-        if not folder.has("config.json"):
-            folder.write_text("config.json", config_to_json(config))
+        old = folder.read_json("config.json") if folder.has("config.json") else {}
+        folder.write_json("config.json", old | json.loads(config_to_json(config)))
         folder.write_json("versions.json", versions())
         return folder
 
-    def _check_same(self, config: SearchConfig) -> None:
+    def _check_same(self, config: SupernetConfig) -> None:
         if not self.has("config.json"):
             return
         try:
@@ -65,10 +65,11 @@ class RunFolder:
         except ValueError as error:
             raise RunFolderError(f"{self.path / 'config.json'} must be JSON, got {error}; move the folder away") from error
         new = json.loads(config_to_json(config))
+        # Only what both have: a search goes on where training alone stopped.
         different = [
-            f"{name} is {old.get(name)!r} there and {new.get(name)!r} here"
-            for name in sorted(old.keys() | new.keys())
-            if name != "workdir" and old.get(name) != new.get(name)
+            f"{name} is {old[name]!r} there and {new[name]!r} here"
+            for name in sorted(old.keys() & new.keys() - {"workdir"})
+            if old[name] != new[name]
         ]
         if different:
             raise RunFolderError(

@@ -4,13 +4,12 @@ import shutil
 
 import pytest
 
-from bertnas_jax.search.config import SearchConfig
-from bertnas_jax.search.run_folder import RunFolder, RunFolderError
+from bertnas_jax.train import RunFolder, RunFolderError, SupernetConfig
 
 
 @pytest.fixture
 def config(tmp_path):
-    return SearchConfig(workdir=str(tmp_path / "run"))
+    return SupernetConfig(workdir=str(tmp_path / "run"))
 
 
 def test_it_holds_the_configuration_and_versions(config):
@@ -35,7 +34,7 @@ def test_a_moved_folder_is_still_its_run(config, tmp_path):
 
 def test_no_folder_named():
     with pytest.raises(RunFolderError, match="workdir must name a folder"):
-        RunFolder.open(SearchConfig())
+        RunFolder.open(SupernetConfig())
 
 
 def test_a_path_that_cannot_be_a_folder(config, tmp_path):
