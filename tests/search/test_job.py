@@ -95,4 +95,4 @@ def test_a_length_beyond_the_positions(tiny_config, tiny_checkpoint, tmp_path):
     config = with_checkpoint(tiny_config, tiny_checkpoint, tmp_path / "model")
     path = tmp_path / "model" / "config.json"
     path.write_text(path.read_text().replace('"max_position_embeddings": 512', '"max_position_embeddings": 8'))
-    check_refused(config, ValueError, "seq_len must be at most the checkpoint's 8 positions, got 16")
+    check_refused(config, ValueError, "max_length must be at most the checkpoint's 8 positions, got 16")
