@@ -16,19 +16,32 @@ def _use(summary: Summary) -> str:
     speedup = f"{figures.factor(summary.speedup_vs_tflite_bert_base)} as fast as BERT-base on TFLite"
     return (
         f"Use the {summary.subnet.depth}-block sub-network: {_scores(summary)}, {_cost(summary)}, {speedup}; "
-        f"it meets the budget of {figures.milliseconds(summary.budget.latency_ms)} ms ({_evidence(summary)})."
+        f"it meets the budget of {_limit(summary)} ({_evidence(summary)})."
     )
 
 
 def _do_not_use(summary: Summary) -> str:
-    budget_ms = summary.budget.latency_ms
-    over = summary.winner_latency.median_ms / budget_ms - 1
+    over = _over_budget(summary)
     miss = f" by {100 * over:.1f} %" if over > 0 else ", as its median is under it by less than the margin for noise"
     return (
         f"Do not use the {summary.subnet.depth}-block sub-network for this budget: {_cost(summary)}, "
-        f"it misses the budget of {figures.milliseconds(budget_ms)} ms{miss} ({_evidence(summary)}), at {_scores(summary)}; "
+        f"it misses the budget of {_limit(summary)}{miss} ({_evidence(summary)}), at {_scores(summary)}; "
         "allow more latency or widen the search space towards smaller nets."
     )
+
+
+def _limit(summary: Summary) -> str:
+    """The budget as it was asked for: a factor is judged by the ratio in each round, in which the machine's speed cancels."""
+    factor = summary.budget.speedup_over_bert_base
+    return f"{figures.milliseconds(summary.budget.latency_ms)} ms" if factor is None else f"{figures.factor(factor)} BERT-base"
+
+
+def _over_budget(summary: Summary) -> float:
+    """By what share the winner is slower than the budget allows."""
+    factor = summary.budget.speedup_over_bert_base
+    if factor is not None:
+        return factor / summary.speedup_vs_tflite_bert_base - 1
+    return summary.winner_latency.median_ms / summary.budget.latency_ms - 1
 
 
 def _scores(summary: Summary) -> str:

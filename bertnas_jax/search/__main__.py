@@ -8,8 +8,9 @@ Give --flagfile first: later flags override it. A run that is started again cont
 
 import pathlib
 
-from absl import app
+from absl import app, flags
 
+import bertnas_jax.flags
 from bertnas_jax.flags import define_flags, main_of
 from bertnas_jax.search.config import SearchConfig
 
@@ -25,4 +26,5 @@ def main(config: SearchConfig) -> None:
 
 if __name__ == "__main__":
     define_flags(SearchConfig)
+    flags.adopt_module_key_flags(bertnas_jax.flags)  # so that --help lists them
     app.run(main_of(SearchConfig, main))

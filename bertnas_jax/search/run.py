@@ -46,4 +46,4 @@ def run(config: SearchConfig) -> dict:
         write_card(job, winner, [LatencyRecord.from_fields(fields) for fields in comparison["latencies"]])
     summary = summarise(job, budget, teacher, winner, comparison, exported.parity, watch.seconds)
     job.folder.write_json("summary.json", summary)
-    return summary
+    return job.folder.read_json("summary.json")

@@ -8,8 +8,9 @@ Give --flagfile first: later flags override it. A run that is started again cont
 
 import json
 
-from absl import app
+from absl import app, flags
 
+import bertnas_jax.flags
 from bertnas_jax.flags import define_flags, main_of
 from bertnas_jax.train.supernet_config import SupernetConfig
 
@@ -22,4 +23,5 @@ def main(config: SupernetConfig) -> None:
 
 if __name__ == "__main__":
     define_flags(SupernetConfig)
+    flags.adopt_module_key_flags(bertnas_jax.flags)  # so that --help lists them
     app.run(main_of(SupernetConfig, main))

@@ -2,11 +2,25 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import pathlib
+from collections.abc import Iterator
 from typing import Any
 
 import jax
 import orbax.checkpoint as ocp
+
+
+@contextlib.contextmanager
+def full_disk_is_oserror() -> Iterator[None]:
+    """Raises OSError(ENOSPC) where its body fails for a full disk: orbax's storage says so only in the text of a ValueError."""
+    try:
+        yield
+    except ValueError as error:
+        if "No space left on device" not in str(error):
+            raise
+        raise OSError(errno.ENOSPC, "a checkpoint could not be written, the last whole one is kept") from error
 
 
 class Checkpoints:
@@ -27,9 +41,11 @@ class Checkpoints:
 
     def save(self, step: int, state: Any) -> None:
         """Begins to write the state after `step` steps; returns before it is written."""
-        self._manager.save(step, args=ocp.args.StandardSave(state))
+        with full_disk_is_oserror():  # also of the save before this one, which went on in the background
+            self._manager.save(step, args=ocp.args.StandardSave(state))
 
     def close(self) -> None:
         """Waits until what was saved is whole."""
-        self._manager.wait_until_finished()
-        self._manager.close()
+        with full_disk_is_oserror():
+            self._manager.wait_until_finished()
+            self._manager.close()

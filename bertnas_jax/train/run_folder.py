@@ -50,7 +50,7 @@ class RunFolder:
             raise RunFolderError(f"workdir must be writable, got {folder.path} ({error.strerror}); choose another --workdir") from error
         folder._check_same(config)
         free_gb = shutil.disk_usage(folder.path).free / 1e9
-        if free_gb < NEEDED_GB and not folder.has("summary.json"):
+        if free_gb < NEEDED_GB and not folder.has("config.json"):
             raise RunFolderError(f"the disk of workdir must have {NEEDED_GB} GB free, got {free_gb:.1f} GB at {folder.path}; free some space")
         old = folder.read_json("config.json") if folder.has("config.json") else {}
         folder.write_json("config.json", old | json.loads(config_to_json(config)))

@@ -8,6 +8,7 @@ import jax
 import orbax.checkpoint as ocp
 
 from bertnas_jax.supernet import SharedWeights, Supernet, share_weights
+from bertnas_jax.train.checkpoints import full_disk_is_oserror
 from bertnas_jax.train.job import TrainJob
 from bertnas_jax.train.rewiring import rewire_by_importance
 from bertnas_jax.train.supernet import train_supernet
@@ -29,8 +30,9 @@ def supernet_stage(job: TrainJob, teacher: Teacher) -> SharedWeights:
         weights = train_supernet(
             supernet, weights, job.feed, teacher.train_logits, job.config.supernet, job.config.num_random, steps, seed
         )
-        checkpointer.save(folder, weights)
-        checkpointer.wait_until_finished()
+        with full_disk_is_oserror():
+            checkpointer.save(folder, weights)
+            checkpointer.wait_until_finished()
         shutil.rmtree(steps)
     finally:
         checkpointer.close()

@@ -28,6 +28,13 @@ def test_a_winner_under_the_budget_by_too_little_is_not():
     assert "it misses the budget of 9.00 ms, as its median is under it by less than the margin for noise (measured)" in text
 
 
+def test_a_budget_asked_for_as_a_factor_is_told_as_one():
+    factor = {"budget": {"speedup_over_bert_base": 12.0}}
+    assert "20.0x as fast as BERT-base on TFLite; it meets the budget of 12.0x BERT-base (measured)." in recommended(**factor)
+    missing = recommended(**factor, winner={"compliant": False}, speedup_vs_tflite_bert_base=10.0)
+    assert "it misses the budget of 12.0x BERT-base by 20.0 % (measured)" in missing
+
+
 def test_a_simulated_latency_is_called_so():
     simulated = [latency("winner", "tvm", 8.0, 8.0, source="simulated", runs=0), *LATENCIES[1:]]
     assert "it meets the budget of 9.00 ms (simulated, not measured)." in recommended(winner={"evidence": "simulated"}, latencies=simulated)

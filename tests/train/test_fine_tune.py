@@ -12,6 +12,7 @@ from bertnas_jax.train import TrainConfig, TrainingDiverged, fine_tune, loop, pr
 from tests.train.conftest import TINY, make_tiny_feed
 
 LEARNS = TrainConfig(epochs=6, learning_rate=1e-2)
+SHORT = TrainConfig(epochs=0.5, learning_rate=1e-2)
 
 
 def score(model, feed):
@@ -37,7 +38,7 @@ def test_an_interrupted_run_ends_with_the_same_weights(tmp_path, tiny_feed, tiny
     monkeypatch.setattr(loop, "CHECK_EVERY", 4)
     monkeypatch.setattr(loop.Run, "checkpoint_seconds", 0.0)
     whole, again = Bert(TINY, nnx.Rngs(0)), tiny_model
-    fine_tune(whole, tiny_feed, LEARNS, tmp_path / "whole", seed=3, title="whole")
+    fine_tune(whole, tiny_feed, SHORT, tmp_path / "whole", seed=3, title="whole")
 
     real, calls = loop._check_finite, []
 
@@ -49,8 +50,8 @@ def test_an_interrupted_run_ends_with_the_same_weights(tmp_path, tiny_feed, tiny
 
     monkeypatch.setattr(loop, "_check_finite", stop_at_the_third_look)
     with pytest.raises(KeyboardInterrupt):
-        fine_tune(again, tiny_feed, LEARNS, tmp_path / "again", seed=3, title="again")
-    fine_tune(again, tiny_feed, LEARNS, tmp_path / "again", seed=3, title="again")
+        fine_tune(again, tiny_feed, SHORT, tmp_path / "again", seed=3, title="again")
+    fine_tune(again, tiny_feed, SHORT, tmp_path / "again", seed=3, title="again")
     assert len(calls) > 3
     jax.tree.map(np.testing.assert_array_equal, get_parameters(again), get_parameters(whole))
 
