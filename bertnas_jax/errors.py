@@ -24,7 +24,7 @@ def explained() -> Iterator[None]:
         if error.errno is None or error.errno in (errno.ENOENT, errno.EACCES, errno.EROFS, errno.ENOTDIR, errno.EISDIR):
             _fail(str(error))
         raise
-    except (ValueError, FloatingPointError) as error:
+    except (ValueError, RuntimeError, FloatingPointError) as error:
         if not _is_ours(error):
             raise
         _fail(str(error))

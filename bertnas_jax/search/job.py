@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 
+from bertnas_jax.compiler import host_target
 from bertnas_jax.latency import usable_cores
 from bertnas_jax.search.config import SearchConfig
 from bertnas_jax.train import RunFolder, TrainJob, read_inputs
@@ -22,9 +23,11 @@ def open_job(config: SearchConfig) -> Job:
     Raises:
       ValueError: the run folder, the checkpoint, the tokenizer, the task, the space or the budget is not as it must be.
       FileNotFoundError: a file they need is not there.
+      RuntimeError: the compiler cannot work here.
     """
     if not config.budget.is_given:
         raise ValueError("a budget must be given, got none; give --latency_ms=20 or --speedup_over_bert_base=12")
+    host_target()
     cores = len(usable_cores())
     if config.budget.threads > cores:
         raise ValueError(f"threads must be at most the {cores} cores of this process, got {config.budget.threads}; use fewer")
