@@ -36,6 +36,7 @@ setup(
     ],
     extras_require={
         "hub": ["datasets"],  # tasks named hub:name/config
+        "tpu": ["libtpu"],  # python -m bertnas_jax.train --plan compiles for TPUs without one
         # TensorFlow is an oracle of the tests alone: the .tflite files are written without it.
         "test": ["beartype", "datasets", "hypothesis", "pytest", "tensorflow-cpu"],
     },

@@ -16,20 +16,19 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Float, Int
 
-from bertnas_jax.model import BertConfig, Parameters, assign_parameters
+from bertnas_jax.model import BertConfig, assign_parameters
 from bertnas_jax.model.bert import Attention, Embeddings, FeedForward, Head, layer_norm, score_mask
 from bertnas_jax.space import SearchSpace
-from bertnas_jax.supernet.encode import SubnetCode
+from bertnas_jax.supernet.encode import SubnetCode, encode_subnet
+from bertnas_jax.supernet.features import Features, Wanted, project_last
+from bertnas_jax.supernet.sliced import Branch, run_cut, sliced
 from bertnas_jax.supernet.weights import SharedWeights
-
-Branch = Callable[..., jax.Array]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -38,6 +37,13 @@ class Supernet:
 
     space: SearchSpace
     config: BertConfig
+
+    @classmethod
+    def alone(cls, config: BertConfig) -> tuple[Supernet, SubnetCode]:
+        """The supernet whose only Subnet is the model itself, and its code: the teacher over shared weights."""
+        subnet, layer = config.subnet, config.subnet.layers[0]
+        space = SearchSpace(subnet, (subnet.depth,), (subnet.hidden,), (layer.heads,), (layer.ffn,))
+        return cls(space, config), encode_subnet(space, subnet)
 
     def __call__(
         self,
@@ -48,13 +54,25 @@ class Supernet:
         token_type_ids: Int[Array, "B L"],
     ) -> Float[Array, "B C"]:
         """The logits of the Subnet that `code` stands for."""
+        return self.features(weights, code, (input_ids, attention_mask, token_type_ids), Wanted()).logits
+
+    def features(self, weights: SharedWeights, code: SubnetCode, inputs: tuple[Int[Array, "B L"], ...], wanted: Wanted) -> Features:
+        """The logits and what is wanted of the rest, for the model's inputs (input_ids, attention_mask, token_type_ids)."""
+        input_ids, attention_mask, token_type_ids = inputs
         embeddings = nnx.eval_shape(lambda: Embeddings(self.config, nnx.Rngs(0)))
         assign_parameters(embeddings, weights.embeddings)
         x = self._normalise(weights, code, embeddings.summed(input_ids, token_type_ids))
-        mask = score_mask(attention_mask)
+        x, last_input, hidden = self._blocks(weights, code, x, score_mask(attention_mask), wanted)
+        logits = jax.lax.switch(code.hidden, self._head_branches(), weights.head, x, attention_mask)
+        projections = project_last(self.space, weights, code, last_input) if wanted.projections else None
+        return Features(logits, hidden, projections)
+
+    def _blocks(self, weights: SharedWeights, code: SubnetCode, x: jax.Array, mask: jax.Array, wanted: Wanted):
+        """The stream after the blocks; and if wanted, else None, the last block's input and the stream after each."""
         attention, feed_forward = self._attention_branches(), self._feed_forward_branches()
 
-        def block(x, layer):
+        def block(carry, layer):
+            x, last_input = carry
             state, active, heads, ffn = layer
             which_attention = code.hidden * len(self.space.heads) + heads
             which_ffn = code.hidden * len(self.space.ffns) + ffn
@@ -63,20 +81,24 @@ class Supernet:
                 x = jax.lax.switch(which_attention, attention, state["attention"], x, mask)
                 return jax.lax.switch(which_ffn, feed_forward, state["feed_forward"], x)
 
-            return jax.lax.cond(active, run, lambda x: x, x), None
+            if wanted.projections:
+                last_input = jnp.where(active, x, last_input)
+            x = jax.lax.cond(active, run, lambda x: x, x)
+            return (x, last_input), x if wanted.hidden else None
 
-        x, _ = jax.lax.scan(block, x, (weights.layers, code.active, code.heads, code.ffn))
-        return jax.lax.switch(code.hidden, self._head_branches(), weights.head, x, attention_mask)
+        start = (x, x if wanted.projections else None)
+        (x, last_input), hidden = jax.lax.scan(block, start, (weights.layers, code.active, code.heads, code.ffn))
+        return x, last_input, hidden
 
     def _normalise(self, weights: SharedWeights, code: SubnetCode, x: Float[Array, "B L D"]) -> Float[Array, "B L D"]:
         eps = self.config.layer_norm_eps
-        branches = [_sliced(lambda d=hidden: layer_norm(d, eps, nnx.Rngs(0)), hidden) for hidden in self.space.hiddens]
+        branches = [sliced(lambda d=hidden: layer_norm(d, eps, nnx.Rngs(0)), hidden) for hidden in self.space.hiddens]
         return jax.lax.switch(code.hidden, branches, weights.embeddings["LayerNorm"], x)
 
     def _attention_branches(self) -> list[Branch]:
         eps, head_dim = self.config.layer_norm_eps, self.space.teacher.head_dim
         return [
-            _sliced(lambda d=hidden, n=heads: Attention(d, n, head_dim, eps, nnx.Rngs(0)), hidden)
+            sliced(lambda d=hidden, n=heads: Attention(d, n, head_dim, eps, nnx.Rngs(0)), hidden)
             for hidden in self.space.hiddens
             for heads in self.space.heads
         ]
@@ -84,7 +106,7 @@ class Supernet:
     def _feed_forward_branches(self) -> list[Branch]:
         eps = self.config.layer_norm_eps
         return [
-            _sliced(lambda d=hidden, f=ffn: FeedForward(d, f, eps, nnx.Rngs(0)), hidden)
+            sliced(lambda d=hidden, f=ffn: FeedForward(d, f, eps, nnx.Rngs(0)), hidden)
             for hidden in self.space.hiddens
             for ffn in self.space.ffns
         ]
@@ -93,24 +115,6 @@ class Supernet:
         def branch(hidden, parameters, x, attention_mask):
             subnet = dataclasses.replace(self.config.subnet, hidden=hidden)
             head = nnx.eval_shape(lambda: Head(dataclasses.replace(self.config, subnet=subnet), nnx.Rngs(0)))
-            return _run(head, parameters, x[..., :hidden], attention_mask)
+            return run_cut(head, parameters, x[..., :hidden], attention_mask)
 
         return [functools.partial(branch, hidden) for hidden in self.space.hiddens]
-
-
-def _sliced(make: Callable[[], nnx.Module], hidden: int) -> Branch:
-    """A branch that runs a module of `hidden` channels on a padded stream with sliced parameters."""
-    module = nnx.eval_shape(make)
-
-    @jax.checkpoint
-    def branch(parameters, x, *args):
-        y = _run(module, parameters, x[..., :hidden], *args)
-        return jnp.pad(y, ((0, 0), (0, 0), (0, x.shape[-1] - hidden)))
-
-    return branch
-
-
-def _run(abstract: nnx.Module, parameters: Parameters, *args):
-    module = nnx.clone(abstract)
-    assign_parameters(module, parameters)
-    return module(*args)

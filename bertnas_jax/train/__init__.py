@@ -3,7 +3,7 @@
 Every loop writes checkpoints to its folder and, run again, goes on from the last whole one.
 """
 
-from bertnas_jax.train.config import TrainConfig
+from bertnas_jax.train.config import SupernetTrainConfig, TrainConfig
 from bertnas_jax.train.evaluate import predict, predict_model
 from bertnas_jax.train.feed import Feed, make_feed
 from bertnas_jax.train.fine_tune import fine_tune
@@ -26,6 +26,7 @@ __all__ = [
     "Stopwatch",
     "SupernetConfig",
     "SupernetScorer",
+    "SupernetTrainConfig",
     "Teacher",
     "TrainConfig",
     "TrainJob",

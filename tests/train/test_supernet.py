@@ -1,11 +1,13 @@
 """The sandwich rule, and that training by it makes every Subnet learn."""
 
+import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 
 from bertnas_jax.train import SupernetScorer
 from bertnas_jax.supernet import Supernet, share_weights
-from bertnas_jax.train import TrainConfig, train_supernet
+from bertnas_jax.train import SupernetTrainConfig, train_supernet
 from bertnas_jax.train.sandwich import sandwich, stack_codes
 from tests.train.conftest import SPACE, TINY
 
@@ -26,7 +28,7 @@ def test_stacked_codes_have_a_first_axis_of_subnets():
 def test_every_subnet_learns(tmp_path, tiny_feed, tiny_model):
     supernet = Supernet(SPACE, TINY)
     teacher = 4.0 * (2.0 * np.eye(2, dtype=np.float32)[tiny_feed.train.labels] - 1.0)
-    config = TrainConfig(epochs=8, learning_rate=1e-2)
+    config = SupernetTrainConfig(epochs=8, learning_rate=1e-2)
     weights = train_supernet(supernet, share_weights(tiny_model), tiny_feed, teacher, config, 1, tmp_path, seed=0)
 
     scorer = SupernetScorer(supernet, weights, tiny_feed, subset=32, seed=0)
@@ -34,3 +36,22 @@ def test_every_subnet_learns(tmp_path, tiny_feed, tiny_model):
         assert scorer.on_dev(subnet) > 0.85  # chance is 0.5
         assert 0.0 <= scorer.on_part(subnet) <= 1.0
     assert jnp.isfinite(weights.head["classifier"]["kernel"]).all()
+    again = train_supernet(supernet, share_weights(tiny_model), tiny_feed, teacher, config, 1, tmp_path, seed=0)
+    jax.tree.map(np.testing.assert_array_equal, again, weights)  # read back: nothing was left to do
+
+
+@pytest.mark.slow
+def test_hidden_states_and_relations_of_the_teacher_need_no_labels_and_come_back_from_checkpoints(tmp_path, tiny_feed, tiny_model):
+    supernet, start = Supernet(SPACE, TINY), share_weights(tiny_model)
+    losses = {"output_weight": 0.0, "hidden_weight": 1.0, "attention_weight": 1.0, "value_weight": 1.0}
+    config = SupernetTrainConfig(epochs=0.5, learning_rate=1e-3, relation_heads=8, **losses)
+    weights = train_supernet(supernet, start, tiny_feed, None, config, 0, tmp_path, seed=0)
+    assert jax.tree.structure(weights) == jax.tree.structure(start)
+    again = train_supernet(supernet, start, tiny_feed, None, config, 0, tmp_path, seed=0)
+    jax.tree.map(np.testing.assert_array_equal, again, weights)
+    assert not np.array_equal(weights.layers["attention"]["self"]["value"]["kernel"], start.layers["attention"]["self"]["value"]["kernel"])
+
+
+def test_soft_labels_need_the_teachers_logits(tmp_path, tiny_feed, tiny_model):
+    with pytest.raises(ValueError, match="teacher_logits must be given for soft labels, got None"):
+        train_supernet(Supernet(SPACE, TINY), share_weights(tiny_model), tiny_feed, None, SupernetTrainConfig(), 1, tmp_path, seed=0)

@@ -1,4 +1,4 @@
-"""Losses of a batch: means over its rows by weight, so that filler rows count for nothing."""
+"""Losses of the logits: against labels, against a teacher's logits, and both."""
 
 from __future__ import annotations
 
@@ -7,19 +7,17 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Float, Num
 
+from bertnas_jax.train.losses.mean import weighted_mean
+
 Logits = Float[Array, "B C"]
 Weight = Float[Array, " B"]
-
-
-def _weighted_mean(losses: Float[Array, " B"], weight: Weight) -> Float[Array, ""]:
-    return (losses * weight).sum() / jnp.maximum(weight.sum(), 1.0)
 
 
 def label_loss(logits: Logits, labels: Num[Array, " B"], weight: Weight, regression: bool) -> Float[Array, ""]:
     """Cross-entropy of the labels, or for a regression the squared error of the one output."""
     if regression:
-        return _weighted_mean(jnp.square(logits[:, 0] - labels), weight)
-    return _weighted_mean(optax.softmax_cross_entropy_with_integer_labels(logits, labels), weight)
+        return weighted_mean(jnp.square(logits[:, 0] - labels), weight)
+    return weighted_mean(optax.softmax_cross_entropy_with_integer_labels(logits, labels), weight)
 
 
 def distillation_loss(logits: Logits, teacher: Logits, weight: Weight, regression: bool, temperature: float) -> Float[Array, ""]:
@@ -28,9 +26,9 @@ def distillation_loss(logits: Logits, teacher: Logits, weight: Weight, regressio
     Source: Hinton, Vinyals and Dean 2015, arXiv 1503.02531, section 2 (T^2 keeps the gradient's scale).
     """
     if regression:
-        return _weighted_mean(jnp.square(logits - teacher)[:, 0], weight)
+        return weighted_mean(jnp.square(logits - teacher)[:, 0], weight)
     soft = jax.nn.softmax(teacher / temperature, axis=-1)
-    return temperature**2 * _weighted_mean(optax.softmax_cross_entropy(logits / temperature, soft), weight)
+    return temperature**2 * weighted_mean(optax.softmax_cross_entropy(logits / temperature, soft), weight)
 
 
 def combined_loss(

@@ -1,0 +1,114 @@
+"""The loss of one Subnet in a supernet step: every loss that its configuration gives a weight, added up."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from flax import struct
+from jaxtyping import Array, Float
+
+from bertnas_jax.supernet import Features, SharedWeights, SubnetCode, Supernet, Wanted
+from bertnas_jax.train.config import SupernetTrainConfig
+from bertnas_jax.train.losses import distillation_loss, hidden_loss, label_loss, relation_loss
+from bertnas_jax.train.losses.mean import token_weight
+
+
+@struct.dataclass
+class Trained:
+    """What a supernet's training changes: the shared weights, and the projection of hidden states where it is wanted.
+
+    The projection maps a narrower student's channels to the teacher's and is thrown away after training.
+    """
+
+    shared: SharedWeights
+    projection: Float[Array, "D E"] | None
+
+
+@struct.dataclass
+class Reference:
+    """What a Subnet is compared with: logits (None without soft labels) and the fixed teacher's features (None if not wanted)."""
+
+    logits: Float[Array, "B C"] | None
+    features: Features | None
+
+
+@dataclasses.dataclass(frozen=True)
+class Objective:
+    """The loss of a Subnet of a supernet; the fixed teacher has the sizes of the space's teacher.
+
+    Raises:
+      ValueError: relation_heads does not divide a Subnet's attention.
+    """
+
+    supernet: Supernet
+    config: SupernetTrainConfig
+    regression: bool
+
+    def __post_init__(self):
+        space, count = self.supernet.space, self.config.relation_heads
+        widths = [heads * space.teacher.head_dim for heads in (*space.heads, space.teacher.layers[0].heads)]
+        if self.wanted.projections and any(width % count for width in widths):
+            raise ValueError(
+                f"relation_heads must divide the attention's channels, got {count} for {widths}; use the head_dim, {space.teacher.head_dim}"
+            )
+
+    @property
+    def wanted(self) -> Wanted:
+        config = self.config
+        return Wanted(config.hidden_weight > 0, config.attention_weight > 0 or config.value_weight > 0)
+
+    def trained(self, weights: SharedWeights) -> Trained:
+        """The shared weights, copied, beside a projection that begins as the identity."""
+        width = self.supernet.space.teacher.hidden
+        return Trained(jax.tree.map(jnp.copy, weights), jnp.eye(width) if self.wanted.hidden else None)
+
+    def teacher_features(self, weights: SharedWeights | None, batch: dict[str, Array]) -> Features | None:
+        """The fixed teacher's features of a batch, through which no gradient goes; None if none are wanted."""
+        if not self.wanted:
+            return None
+        teacher, code = Supernet.alone(self.supernet.config)
+        return jax.lax.stop_gradient(teacher.features(weights, code, inputs_of(batch), self.wanted))
+
+    def __call__(
+        self, trained: Trained, code: SubnetCode, batch: dict[str, Array], reference: Reference, label_weight: Any
+    ) -> tuple[Float[Array, ""], Float[Array, "B C"]]:
+        """The loss of the Subnet on a batch, and its logits; `label_weight` is the configuration's or an array."""
+        features = self.supernet.features(trained.shared, code, inputs_of(batch), self.wanted)
+        config, terms = self.config, []
+        if config.output_weight:
+            terms.append(config.output_weight * self._outputs(features.logits, batch, reference.logits, label_weight))
+        if self.wanted.hidden:
+            terms.append(config.hidden_weight * self._hidden(trained, code, features, batch, reference.features))
+        for weight, names in ((config.attention_weight, ("query", "key")), (config.value_weight, ("value", "value"))):
+            if weight:
+                terms.append(weight * self._relation(names, features, reference.features, batch))
+        return sum(terms[1:], terms[0]), features.logits
+
+    def _outputs(self, logits, batch, soft, label_weight):
+        if soft is None:
+            return label_loss(logits, batch["labels"], batch["weight"], self.regression)
+        distilled = distillation_loss(logits, soft, batch["weight"], self.regression, self.config.temperature)
+        if isinstance(label_weight, float) and label_weight == 0.0:
+            return distilled  # 0 times the loss of a label that is not there need not be 0
+        return label_weight * label_loss(logits, batch["labels"], batch["weight"], self.regression) + (1.0 - label_weight) * distilled
+
+    def _hidden(self, trained: Trained, code: SubnetCode, student: Features, batch, teacher: Features):
+        hiddens = jnp.asarray(self.supernet.space.hiddens, jnp.int32)
+        is_whole = hiddens[code.hidden] == student.hidden.shape[-1]
+        states = jax.lax.cond(is_whole, lambda x: x, lambda x: x @ trained.projection.astype(x.dtype), student.hidden)
+        return hidden_loss(states, code.active, teacher.hidden, token_weight(batch["attention_mask"], batch["weight"]))
+
+    def _relation(self, names: tuple[str, str], student: Features, teacher: Features, batch):
+        def pair(features):
+            parts = {"query": features.projections.query, "key": features.projections.key, "value": features.projections.value}
+            return parts[names[0]], parts[names[1]], features.projections.width
+
+        return relation_loss(pair(student), pair(teacher), self.config.relation_heads, batch["attention_mask"], batch["weight"])
+
+
+def inputs_of(batch: dict[str, Array]) -> tuple[Array, Array, Array]:
+    """The model's inputs, in its order."""
+    return batch["input_ids"], batch["attention_mask"], batch["token_type_ids"]

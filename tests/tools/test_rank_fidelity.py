@@ -1,0 +1,91 @@
+"""The tool on a run that takes a minute, interrupted once; its statistics are tested in tests/benchmark."""
+
+import json
+
+import jax
+import numpy as np
+import pytest
+
+from bertnas_jax.data import TaskSpec
+from bertnas_jax.space import SearchSpace, Subnet, encoder_flops
+from bertnas_jax.train import SpaceConfig, SupernetConfig, SupernetTrainConfig, TrainConfig
+from bertnas_jax.train.run import run as train_run
+from tests.search.conftest import task_folder  # noqa: F401 (a fixture)
+from tools import rank_fidelity
+
+SPACE = SearchSpace(Subnet.uniform(4, 64, 4, 256), depths=(1, 2, 4), hiddens=(32, 64), heads=(1, 2, 4), ffns=(64, 256))
+BUDGET = TrainConfig(epochs=0.2, learning_rate=1e-3)
+
+
+@pytest.fixture(autouse=True)
+def strict_jax():
+    """Lets dtypes promote: optax's Adam raises a float to an integer power."""
+    with jax.numpy_rank_promotion("raise"):
+        yield
+
+
+def cost(subnet):
+    return encoder_flops(subnet, 16)
+
+
+def test_subnets_are_spread_over_the_cost():
+    subnets = rank_fidelity.spread_subnets(SPACE, cost, 12, seed=0)
+    costs = [cost(subnet) for subnet in subnets]
+    assert subnets[0] == SPACE.smallest and subnets[-1] == SPACE.largest and len(set(subnets)) == 12
+    assert costs == sorted(costs)
+    assert max(b / a for a, b in zip(costs, costs[1:], strict=False)) < 2.5 * (costs[-1] / costs[0]) ** (1 / 11)
+    assert subnets == rank_fidelity.spread_subnets(SPACE, cost, 12, seed=0)
+
+
+def test_more_subnets_than_there_are_is_refused():
+    few = SearchSpace(Subnet.uniform(1, 64, 4, 256), depths=(1,), hiddens=(64,), heads=(2, 4), ffns=(64, 256))
+    with pytest.raises(ValueError, match="subnets must be 3 to the space's 4, got 24"):
+        rank_fidelity.spread_subnets(few, cost, 24, seed=0)
+
+
+def test_a_folder_without_a_supernet_is_refused(tmp_path):
+    with pytest.raises(FileNotFoundError, match="without config.json; run python -m bertnas_jax.train first"):
+        rank_fidelity.run(str(tmp_path), 4, BUDGET, tmp_path)
+
+
+def test_other_settings_than_the_records_are_refused(tmp_path):
+    rank_fidelity.check_settings(tmp_path, {"seed": 0})
+    rank_fidelity.check_settings(tmp_path, {"seed": 0})
+    with pytest.raises(ValueError, match="budget must be that of the records"):
+        rank_fidelity.check_settings(tmp_path, {"seed": 1})
+
+
+@pytest.mark.slow
+def test_a_run_goes_on_where_it_stopped(tmp_path, task_folder, monkeypatch):  # noqa: F811
+    config = SupernetConfig(
+        workdir=str(tmp_path / "run"),
+        checkpoint="package:cognition",
+        max_length=16,
+        tokens_per_batch=256,
+        importance_batches=0,
+        task=TaskSpec(task=str(task_folder)),
+        space=SpaceConfig(depths=(1, 2), hiddens=(128,), heads=(1, 2), ffns=(256, 512)),
+        teacher=TrainConfig(learning_rate=5e-4, epochs=0.5),
+        supernet=SupernetTrainConfig(learning_rate=5e-4, epochs=0.5),
+    )
+    train_run(config)
+    real, trained = rank_fidelity.fine_tune, []
+
+    def stop_at_the_third(model, *args):
+        trained.append(model.config.subnet.describe())
+        if len(trained) == 3:
+            raise KeyboardInterrupt
+        real(model, *args)
+
+    monkeypatch.setattr(rank_fidelity, "fine_tune", stop_at_the_third)
+    # Scores of so short a training may all be the same, which it would refuse.
+    perfect = rank_fidelity.rank_agreement(np.arange(4), np.arange(4), resamples=20)
+    monkeypatch.setattr(rank_fidelity, "rank_agreement", lambda scores, truth: perfect)
+    with pytest.raises(KeyboardInterrupt):
+        rank_fidelity.run(config.workdir, 4, BUDGET, tmp_path)
+    path = rank_fidelity.run(config.workdir, 4, BUDGET, tmp_path)
+    assert trained[3] == trained[2] and len(trained) == 5
+    result = json.loads(path.read_text())
+    assert [row["subnet"] for row in result["subnets"]] == [*trained[:3], trained[4]]
+    assert set(result["agreement_with_trained"]) == {"inherited", "parameters", "flops"}
+    assert result["training"]["epochs"] == BUDGET.epochs and path.with_suffix(".png").stat().st_size > 1000

@@ -1,0 +1,182 @@
+"""Does the supernet put Subnets in the order that training each alone puts them in?
+
+Takes a run folder of `python -m bertnas_jax.train`, draws Subnets spread over the FLOPs of its space, scores
+each by the shared weights, trains each alone from those weights with the same budget, and compares the two
+orders on the dev split; beside it the orders by parameters and by FLOPs. Each Subnet is written down as
+it is done, and the same command goes on where it stopped.
+
+  python tools/rank_fidelity.py --workdir=runs/sst2 --subnets=24 --epochs=1
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import json
+import pathlib
+import random
+import shutil
+import sys
+
+import numpy as np
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
+
+from bertnas_jax.benchmark import RESULTS, write_result
+from bertnas_jax.benchmark.rank_agreement import rank_agreement
+from bertnas_jax.errors import explained
+from bertnas_jax.flags import config_from_json
+from bertnas_jax.space import SearchSpace, Subnet, count_flops, count_parameters
+from bertnas_jax.supernet import Supernet, extract
+from bertnas_jax.train import (
+    SupernetConfig,
+    SupernetScorer,
+    TrainConfig,
+    fine_tune,
+    open_train_job,
+    predict_model,
+    supernet_stage,
+    teacher_stage,
+)
+
+RECORDS, SETTINGS = "subnets.jsonl", "settings.json"
+BASELINES = ("inherited", "parameters", "flops")
+
+
+def spread_subnets(space: SearchSpace, cost_of, number: int, seed: int, draws_each: int = 50) -> list[Subnet]:
+    """Distinct Subnets with logarithms of cost as evenly spaced as random draws allow, both ends of the space among them.
+
+    Raises:
+      ValueError: the space has fewer Subnets, or too few are drawn.
+    """
+    if not 3 <= number <= space.count:
+        raise ValueError(f"subnets must be 3 to the space's {space.count:,}, got {number}; choose fewer, or a larger space")
+    rng, ends = random.Random(seed), {space.smallest, space.largest}
+    drawn = sorted({space.sample(rng) for _ in range(draws_each * number)} - ends)
+    if len(drawn) < number - 2:
+        raise ValueError(f"subnets must be drawn from a larger space, got {len(drawn) + 2} for {number}; choose fewer")
+    low, high = np.log(cost_of(space.smallest)), np.log(cost_of(space.largest))
+    chosen = [space.smallest]
+    for wanted in np.linspace(low, high, number)[1:-1]:
+        nearest = min(drawn, key=lambda subnet: abs(np.log(cost_of(subnet)) - wanted))
+        drawn.remove(nearest)
+        chosen.append(nearest)
+    return [*chosen, space.largest]
+
+
+def read_run(workdir: str) -> SupernetConfig:
+    """The configuration of a trained run folder, which may have been moved.
+
+    Raises:
+      FileNotFoundError: the folder holds no trained supernet.
+    """
+    folder = pathlib.Path(workdir)
+    for name in ("config.json", "teacher.json", "supernet"):
+        if not (folder / name).exists():
+            raise FileNotFoundError(
+                f"workdir must hold a trained supernet, got {folder} without {name}; run python -m bertnas_jax.train first"
+            )
+    config = config_from_json(SupernetConfig, (folder / "config.json").read_text(encoding="utf-8"))
+    return dataclasses.replace(config, workdir=workdir)
+
+
+def collect(config: SupernetConfig, budget: TrainConfig, number: int, folder: pathlib.Path) -> tuple[str, list[dict]]:
+    """The metric's name and one record a Subnet, of which those already in the folder are not made again."""
+    job = open_train_job(config)
+    teacher = teacher_stage(job)
+    weights = supernet_stage(job, teacher)
+    scorer = SupernetScorer(Supernet(job.space, job.bert), weights, job.feed, len(job.feed.dev), config.seed)
+
+    def flops(subnet: Subnet) -> int:
+        return count_flops(subnet, job.bert.vocabulary, config.max_length)
+
+    def record(subnet: Subnet) -> dict:
+        model = extract(weights, job.space, job.bert, subnet)
+        steps = folder / "steps"
+        fine_tune(model, job.feed, budget, steps / subnet.describe(), config.seed, subnet.describe(), teacher.train_logits)
+        trained = job.feed.task.score(predict_model(model, job.feed.dev_batches()), job.feed.dev.labels)
+        shutil.rmtree(steps)
+        fields = {"inherited": scorer.on_dev(subnet), "trained": trained, "flops": flops(subnet)}
+        return fields | {"subnet": subnet.describe(), "parameters": count_parameters(subnet, job.bert.vocabulary)}
+
+    subnets = spread_subnets(job.space, flops, number, config.seed)
+    return job.feed.task.metric, _resumed(folder / RECORDS, subnets, record)
+
+
+def _resumed(path: pathlib.Path, subnets: list[Subnet], record) -> list[dict]:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    lines = path.read_text(encoding="utf-8").splitlines(keepends=True) if path.exists() else []
+    whole = [line for line in lines if line.endswith("\n")]  # a killed run may leave half a line
+    if whole != lines:
+        path.write_text("".join(whole), encoding="utf-8")
+    done = {fields["subnet"]: fields for fields in map(json.loads, whole)}
+    for subnet in subnets:
+        if subnet.describe() not in done:
+            done[subnet.describe()] = record(subnet)
+            with path.open("a", encoding="utf-8") as file:
+                file.write(json.dumps(done[subnet.describe()]) + "\n")
+    return [done[subnet.describe()] for subnet in subnets]
+
+
+def check_settings(folder: pathlib.Path, settings: dict) -> None:
+    """Raises ValueError if the folder's records were made with other settings; writes them down otherwise."""
+    path = folder / SETTINGS
+    if path.exists():
+        old = json.loads(path.read_text(encoding="utf-8"))
+        if old != settings:
+            raise ValueError(
+                f"budget must be that of the records in {folder}, {old}, got {settings}; give the same flags, or move the folder away"
+            )
+        return
+    folder.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(settings) + "\n", encoding="utf-8")
+
+
+def plot(records: list[dict], metric: str, tau: float, path: pathlib.Path) -> None:
+    """Inherited against trained scores, a dot a Subnet, coloured by its FLOPs."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(5.5, 4.5), layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.add_subplot()
+    inherited, trained, gflops = ([row[name] for row in records] for name in ("inherited", "trained", "flops"))
+    dots = axes.scatter(inherited, trained, c=np.asarray(gflops) / 1e9, cmap="viridis")
+    figure.colorbar(dots, label="GFLOPs of one sentence")
+    axes.set(xlabel=f"dev {metric} by the shared weights", ylabel=f"dev {metric} trained alone")
+    axes.set_title(f"{len(records)} subnets, Kendall tau {tau:.2f}")
+    figure.savefig(path, dpi=150)
+
+
+def run(workdir: str, number: int, budget: TrainConfig, results: pathlib.Path = RESULTS) -> pathlib.Path:
+    """The path of the dated JSON; the plot is beside it."""
+    config = read_run(workdir)
+    folder = pathlib.Path(workdir) / "rank_fidelity"
+    settings = {"training": dataclasses.asdict(budget), "seed": config.seed}
+    check_settings(folder, settings)
+    metric, records = collect(config, budget, number, folder)
+    trained = np.asarray([row["trained"] for row in records])
+    agreement = {name: dataclasses.asdict(rank_agreement(np.asarray([row[name] for row in records]), trained)) for name in BASELINES}
+    fields = {"task": config.task.task, "checkpoint": config.checkpoint, "metric": metric, "max_length": config.max_length}
+    path = write_result("rank_fidelity", fields | settings | {"agreement_with_trained": agreement, "subnets": records}, results)
+    plot(records, metric, agreement["inherited"]["kendall_tau"], path.with_suffix(".png"))
+    for name, found in agreement.items():
+        low, high = found["kendall_tau_interval"]
+        print(f"{name}: Kendall tau {found['kendall_tau']:.3f} [{low:.3f}, {high:.3f}], Spearman {found['spearman']:.3f}")
+    return path
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--workdir", required=True, help="the run folder of a trained supernet")
+    parser.add_argument("--subnets", type=int, default=24, help="how many to train alone")
+    parser.add_argument("--epochs", type=float, default=1.0, help="passes over the training split for each")
+    parser.add_argument("--learning_rate", type=float, default=5e-5, help="peak learning rate")
+    given = parser.parse_args()
+    with explained():
+        budget = TrainConfig(epochs=given.epochs, learning_rate=given.learning_rate)
+        print(f"written to {run(given.workdir, given.subnets, budget)}")
+
+
+if __name__ == "__main__":
+    main()
