@@ -68,8 +68,8 @@ def config_to_json(config: Any) -> str:
 
 
 def config_from_json(config_type: type, text: str) -> Any:
-    """The dataclass that `config_to_json` wrote."""
-    fields = json.loads(text)
+    """The dataclass that `config_to_json` wrote; a knob that is younger than the text has its default."""
+    fields = json.loads(config_to_json(config_type())) | json.loads(text)
     return _build(config_type, "", lambda name: _as_text(tuple(fields[name])) if isinstance(fields[name], list) else fields[name])
 
 

@@ -18,7 +18,7 @@ configs = st.builds(
     workdir=words,
     seed=st.integers(0, 1000),
     max_length=st.integers(8, 64),
-    space=st.builds(SpaceConfig, depths=st.sampled_from([(), (1, 2), (3,)]), keep=st.sampled_from(["first", "even"])),
+    space=st.builds(SpaceConfig, depths=st.sampled_from([(), (1, 2), (3,)]), keep=st.sampled_from(["first", "even", "importance"])),
     budget=st.builds(BudgetConfig, latency_ms=st.floats(0.1, 1e5), seq_len=st.integers(64, 512)),
     sampler=st.builds(SamplerConfig, evaluations=st.integers(1, 500)),
     supernet=st.builds(SupernetTrainConfig, epochs=st.floats(0.01, 9), learning_rate=st.floats(1e-6, 1e-2)),
@@ -62,11 +62,21 @@ def test_every_flagfile_parses_and_says_what_it_costs(path):
         ("--latency_ms=-1", "latency_ms must be 0.0 to 1000000.0"),
         ("--seq_len=32", "seq_len must be at least max_length"),
         ("--threads=0", "threads must be 1 to 256"),
+        ("--task=text:corpus.txt", "supernet_output_weight must be 0 for text, which has no labels, got 1.0"),
     ],
 )
 def test_bad_values_are_refused(argument, message):
     with pytest.raises(ValueError, match=message):
         parse([argument])
+
+
+def test_a_search_on_text_is_refused():
+    with pytest.raises(ValueError, match="task must have labels to search by, got 'text:corpus.txt'"):
+        parse(["--task=text:corpus.txt", "--supernet_output_weight=0", "--supernet_value_weight=1"])
+
+
+def test_an_older_json_has_the_defaults_of_younger_knobs():
+    assert config_from_json(SearchConfig, '{"seed": 7}') == SearchConfig(seed=7)
 
 
 def test_two_budgets_are_refused():

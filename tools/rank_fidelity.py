@@ -24,6 +24,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
 from bertnas_jax.benchmark import RESULTS, write_result
 from bertnas_jax.benchmark.rank_agreement import rank_agreement
+from bertnas_jax.benchmark.records import check_settings, recorded
 from bertnas_jax.errors import explained
 from bertnas_jax.flags import config_from_json
 from bertnas_jax.space import SearchSpace, Subnet, count_flops, count_parameters
@@ -35,11 +36,12 @@ from bertnas_jax.train import (
     fine_tune,
     open_train_job,
     predict_model,
+    settle_layers,
     supernet_stage,
     teacher_stage,
 )
 
-RECORDS, SETTINGS = "subnets.jsonl", "settings.json"
+RECORDS = "subnets.jsonl"
 BASELINES = ("inherited", "parameters", "flops")
 
 
@@ -84,52 +86,25 @@ def collect(config: SupernetConfig, budget: TrainConfig, number: int, folder: pa
     """The metric's name and one record a Subnet, of which those already in the folder are not made again."""
     job = open_train_job(config)
     teacher = teacher_stage(job)
+    job = settle_layers(job, teacher)
     weights = supernet_stage(job, teacher)
     scorer = SupernetScorer(Supernet(job.space, job.bert), weights, job.feed, len(job.feed.dev), config.seed)
 
     def flops(subnet: Subnet) -> int:
         return count_flops(subnet, job.bert.vocabulary, config.max_length)
 
-    def record(subnet: Subnet) -> dict:
+    def record(name: str) -> dict:
+        subnet = subnets[name]
         model = extract(weights, job.space, job.bert, subnet)
         steps = folder / "steps"
-        fine_tune(model, job.feed, budget, steps / subnet.describe(), config.seed, subnet.describe(), teacher.train_logits)
+        fine_tune(model, job.feed, budget, steps, config.seed, subnet.describe(), teacher.train_logits)
         trained = job.feed.task.score(predict_model(model, job.feed.dev_batches()), job.feed.dev.labels)
         shutil.rmtree(steps)
-        fields = {"inherited": scorer.on_dev(subnet), "trained": trained, "flops": flops(subnet)}
-        return fields | {"subnet": subnet.describe(), "parameters": count_parameters(subnet, job.bert.vocabulary)}
+        sizes = {"flops": flops(subnet), "parameters": count_parameters(subnet, job.bert.vocabulary)}
+        return {"inherited": scorer.on_dev(subnet), "trained": trained} | sizes
 
-    subnets = spread_subnets(job.space, flops, number, config.seed)
-    return job.feed.task.metric, _resumed(folder / RECORDS, subnets, record)
-
-
-def _resumed(path: pathlib.Path, subnets: list[Subnet], record) -> list[dict]:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    lines = path.read_text(encoding="utf-8").splitlines(keepends=True) if path.exists() else []
-    whole = [line for line in lines if line.endswith("\n")]  # a killed run may leave half a line
-    if whole != lines:
-        path.write_text("".join(whole), encoding="utf-8")
-    done = {fields["subnet"]: fields for fields in map(json.loads, whole)}
-    for subnet in subnets:
-        if subnet.describe() not in done:
-            done[subnet.describe()] = record(subnet)
-            with path.open("a", encoding="utf-8") as file:
-                file.write(json.dumps(done[subnet.describe()]) + "\n")
-    return [done[subnet.describe()] for subnet in subnets]
-
-
-def check_settings(folder: pathlib.Path, settings: dict) -> None:
-    """Raises ValueError if the folder's records were made with other settings; writes them down otherwise."""
-    path = folder / SETTINGS
-    if path.exists():
-        old = json.loads(path.read_text(encoding="utf-8"))
-        if old != settings:
-            raise ValueError(
-                f"budget must be that of the records in {folder}, {old}, got {settings}; give the same flags, or move the folder away"
-            )
-        return
-    folder.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(settings) + "\n", encoding="utf-8")
+    subnets = {subnet.describe(): subnet for subnet in spread_subnets(job.space, flops, number, config.seed)}
+    return job.feed.task.metric, recorded(folder / RECORDS, "subnet", subnets, record)
 
 
 def plot(records: list[dict], metric: str, tau: float, path: pathlib.Path) -> None:

@@ -10,9 +10,10 @@ import numpy as np
 from bertnas_jax.data.demo import load_demo
 from bertnas_jax.data.glue import load_glue
 from bertnas_jax.data.hub import load_hub
-from bertnas_jax.data.spec import DEMO, HUB, TaskSpec
+from bertnas_jax.data.spec import DEMO, HUB, TEXT, TaskSpec
 from bertnas_jax.data.table import load_table
 from bertnas_jax.data.task import Examples, Task
+from bertnas_jax.data.text import load_text
 
 SAMPLE_SEED = 0
 
@@ -48,11 +49,13 @@ def _load(spec: TaskSpec) -> Task:
         return load_demo()
     if spec.task.startswith(HUB):
         return load_hub(spec)
+    if spec.is_text:
+        return load_text(spec)
     if spec.text_column:
         return load_table(spec)
     if not Path(spec.task).is_dir():
         raise FileNotFoundError(
-            f"task must be {DEMO!r}, {HUB}name/config, a folder, or a path prefix with columns named, got {spec.task!r}; "
+            f"task must be {DEMO!r}, {HUB}name/config, {TEXT}FILE, a folder, or a path prefix with columns named, got {spec.task!r}; "
             "check the path, or set text_column and label_column"
         )
     return load_glue(Path(spec.task))

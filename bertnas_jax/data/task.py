@@ -1,4 +1,4 @@
-"""A task: labelled text to train on, labelled text to score on, and the score."""
+"""A task: text to train on, text to score on, and the score."""
 
 from __future__ import annotations
 
@@ -9,12 +9,15 @@ from jaxtyping import Float, Float32, Int32
 
 from bertnas_jax.data.metrics import CLASSIFICATION_METRICS, METRICS, REGRESSION_METRICS
 
-KINDS = ("classification", "regression")
+LABELLED_KINDS = ("classification", "regression")
+KINDS = (*LABELLED_KINDS, "text")
+RELATION_AGREEMENT = "relation_agreement"
+_METRICS_OF = {"classification": tuple(CLASSIFICATION_METRICS), "regression": tuple(REGRESSION_METRICS), "text": (RELATION_AGREEMENT,)}
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Examples:
-    """Sentences, or pairs of them, with their labels: ids (int32) or finite scores (float32).
+    """Sentences, or pairs of them, with their labels: ids (int32; zeros for text without labels) or finite scores (float32).
 
     Raises:
       ValueError: the columns differ in length, or a label is not a number of these types.
@@ -51,7 +54,7 @@ class Examples:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Task:
-    """A task. `label_names[i]` is the text of label i; a regression has none.
+    """A task. `label_names[i]` is the text of label i; a regression has none, and text has no labels at all.
 
     Raises:
       ValueError: a split is empty, or kind, metric, labels and splits do not fit each other.
@@ -78,23 +81,32 @@ class Task:
 
     @property
     def num_outputs(self) -> int:
-        """Width of the model's head: one logit a label, or one number."""
+        """Width of the model's head: one logit a label, or one number (which nothing reads for text without labels)."""
         return len(self.label_names) if self.kind == "classification" else 1
 
+    @property
+    def has_labels(self) -> bool:
+        return self.kind in LABELLED_KINDS
+
     def score(self, predictions: Float[np.ndarray, "n C"], labels: np.ndarray) -> float:
-        """The task's metric of these predictions."""
+        """The task's metric of these predictions.
+
+        Raises:
+          ValueError: the task has no labels.
+        """
+        if not self.has_labels:
+            raise ValueError(f"{self.name} must have labels to score predictions by, got text alone; compare models by their relations")
         return METRICS[self.metric](predictions, labels)
 
     def _check_metric(self) -> None:
-        known = CLASSIFICATION_METRICS if self.kind == "classification" else REGRESSION_METRICS
-        if self.metric not in known:
+        if self.metric not in _METRICS_OF[self.kind]:
             raise ValueError(
-                f"metric of a {self.kind} must be one of {tuple(known)}, got {self.metric!r}; "
+                f"metric of a {self.kind} must be one of {_METRICS_OF[self.kind]}, got {self.metric!r}; "
                 "use one of these"
             )
-        if self.kind == "regression":
+        if self.kind != "classification":
             if self.label_names:
-                raise ValueError(f"a regression must have no label_names, got {self.label_names}; leave them empty")
+                raise ValueError(f"a {self.kind} must have no label_names, got {self.label_names}; leave them empty")
             return
         if len(self.label_names) < 2 or len(set(self.label_names)) < len(self.label_names):
             raise ValueError(
@@ -107,7 +119,7 @@ class Task:
     def _check_split(self, split: str, examples: Examples) -> None:
         if not len(examples):
             raise ValueError(f"{self.name}: {split} must hold at least one example, got none; check the {split} file")
-        dtype = np.int32 if self.kind == "classification" else np.float32
+        dtype = np.float32 if self.kind == "regression" else np.int32
         if examples.labels.dtype != dtype:
             raise ValueError(
                 f"{self.name}: {split} labels of a {self.kind} must be {dtype.__name__}, got {examples.labels.dtype}; "

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import json
 import pathlib
 
 import tvm
@@ -12,8 +14,9 @@ from bertnas_jax.export.tflite import export_tflite
 from bertnas_jax.whole_file import whole
 from bertnas_jax.model import Bert, save_checkpoint
 from bertnas_jax.model.checkpoint import TOKENIZER_FILES
+from bertnas_jax.space.subnet import SUBNET_FILE
 
-SUBNET_FILE, TFLITE_FILE, CARD_FILE = "subnet.json", "model.tflite", "README.md"
+TFLITE_FILE, CARD_FILE = "model.tflite", "README.md"
 
 
 def library_file(target: tvm.target.Target) -> str:
@@ -35,7 +38,8 @@ def write_bundle(
         raise FileNotFoundError(f"a bundle must have a tokenizer, got {tokenizer_folder} with none of {TOKENIZER_FILES}; give its folder")
     with whole(folder) as partial:
         save_checkpoint(model, partial, tokenizer_folder)
-        (partial / SUBNET_FILE).write_text(model.config.subnet.to_json() + "\n", encoding="utf-8")
+        origin = {"kept_layers": list(facts.kept_layers)} if facts.kept_layers else {}
+        (partial / SUBNET_FILE).write_text(json.dumps(dataclasses.asdict(model.config.subnet) | origin) + "\n", encoding="utf-8")
         export_tflite(model, seq_len, partial / TFLITE_FILE)
         library = library_file(target)
         compile_model(model, seq_len, target).save(partial / library)

@@ -25,13 +25,14 @@ class Latency(Protocol):
 
 @dataclasses.dataclass(frozen=True)
 class CardFacts:
-    """What a card cannot read off the model: the task, the score on it, the latencies."""
+    """What a bundle cannot read off the model: the task, the score on it, the teacher's blocks it is made of, the latencies."""
 
     name: str
     task: str
     metric: str
     value: float
     latencies: Sequence[Latency] = ()
+    kept_layers: tuple[int, ...] = ()  # counted from 0; empty if not known
 
 
 def model_card(facts: CardFacts, subnet: Subnet, vocabulary: Vocabulary, seq_len: int, library: str) -> str:
@@ -53,6 +54,7 @@ def _header(facts: CardFacts, subnet: Subnet, vocabulary: Vocabulary, seq_len: i
         "task": facts.task,
         facts.metric: f"{facts.value:.4f}",
         "blocks": subnet.depth,
+        **({"of the teacher's blocks, counted from 0": ", ".join(map(str, facts.kept_layers))} if facts.kept_layers else {}),
         "hidden width": subnet.hidden,
         "attention heads of each block": f"{heads} (each {subnet.head_dim} wide)",
         "feed-forward neurons of each block": ffns,

@@ -15,6 +15,7 @@ import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Float, Int
 
+from bertnas_jax.model.contraction import contract_last
 from bertnas_jax.space import Subnet, Vocabulary
 
 POOLINGS = ("mean", "cls")
@@ -60,6 +61,11 @@ def gelu(x: Float[Array, "..."]) -> Float[Array, "..."]:
     return 0.5 * x * (1.0 + jax.lax.erf(x * (0.5**0.5)))
 
 
+def linear(width_in: int, width_out: int, rngs: nnx.Rngs) -> nnx.Linear:
+    """A linear layer whose gradient is written for XLA's CPU compiler (`contraction.contract_last`)."""
+    return nnx.Linear(width_in, width_out, rngs=rngs, dot_general=contract_last)
+
+
 def score_mask(attention_mask: Int[Array, "B L"]) -> Float[Array, "B 1 1 L"]:
     """0 where a key may be attended to, `MASKED_SCORE` where it is padding."""
     return ((1 - attention_mask).astype(jnp.float32) * MASKED_SCORE)[:, None, None, :]
@@ -96,28 +102,45 @@ class SelfAttention(nnx.Module):
 
     def __init__(self, hidden: int, heads: int, head_dim: int, rngs: nnx.Rngs):
         self.heads, self.head_dim = heads, head_dim
-        self.query = nnx.Linear(hidden, heads * head_dim, rngs=rngs)
-        self.key = nnx.Linear(hidden, heads * head_dim, rngs=rngs)
-        self.value = nnx.Linear(hidden, heads * head_dim, rngs=rngs)
+        self.query = linear(hidden, heads * head_dim, rngs)
+        self.key = linear(hidden, heads * head_dim, rngs)
+        self.value = linear(hidden, heads * head_dim, rngs)
 
     def __call__(self, x: Float[Array, "B L D"], mask: Float[Array, "B 1 1 L"]) -> Float[Array, "B L NH"]:
-        split = (*x.shape[:2], self.heads, self.head_dim)
-        query = (self.query(x) * self.head_dim**-0.5).reshape(split)
-        key, value = self.key(x).reshape(split), self.value(x).reshape(split)
-        scores = jnp.einsum("blnh,bmnh->bnlm", query, key) + mask
-        context = jnp.einsum("bnlm,bmnh->blnh", jax.nn.softmax(scores, axis=-1), value)
-        return context.reshape(*x.shape[:2], self.heads * self.head_dim)
+        return self.attend(*self.project(x), mask)
+
+    def project(self, x: Float[Array, "B L D"]) -> tuple[Float[Array, "B L NH"], Float[Array, "B L NH"], Float[Array, "B L NH"]]:
+        """Queries (scaled), keys and values."""
+        return self.query(x) * self.head_dim**-0.5, self.key(x), self.value(x)
+
+    def attend(
+        self,
+        query: Float[Array, "B L NH"],
+        key: Float[Array, "B L NH"],
+        value: Float[Array, "B L NH"],
+        mask: Float[Array, "B 1 1 L"],
+    ) -> Float[Array, "B L NH"]:
+        """The values that each query attends to, averaged by attention."""
+        split = (*query.shape[:2], self.heads, self.head_dim)
+        query, key, value = query.reshape(split), key.reshape(split), value.reshape(split)
+        scores = jnp.einsum("blnh,bmnh->bnlm", query, key).astype(mask.dtype) + mask  # bfloat16 values have a float32 softmax
+        context = jnp.einsum("bnlm,bmnh->blnh", jax.nn.softmax(scores, axis=-1).astype(value.dtype), value)
+        return context.reshape(*query.shape[:2], self.heads * self.head_dim)
 
 
 class ResidualOutput(nnx.Module):
     """A projection back to D, added to the residual stream and normalised."""
 
     def __init__(self, width: int, hidden: int, eps: float, rngs: nnx.Rngs):
-        self.dense = nnx.Linear(width, hidden, rngs=rngs)
+        self.dense = linear(width, hidden, rngs)
         self.LayerNorm = layer_norm(hidden, eps, rngs)
 
     def __call__(self, y: Float[Array, "B L W"], residual: Float[Array, "B L D"]) -> Float[Array, "B L D"]:
-        return self.LayerNorm(self.dense(y) + residual)
+        return self.LayerNorm(self.summed(y, residual))
+
+    def summed(self, y: Float[Array, "B L W"], residual: Float[Array, "B L D"]) -> Float[Array, "B L D"]:
+        """The sum before its LayerNorm."""
+        return self.dense(y) + residual
 
 
 class Attention(nnx.Module):
@@ -135,7 +158,7 @@ class Intermediate(nnx.Module):
     """The widening projection of the feed-forward half, with gelu."""
 
     def __init__(self, hidden: int, ffn: int, rngs: nnx.Rngs):
-        self.dense = nnx.Linear(hidden, ffn, rngs=rngs)
+        self.dense = linear(hidden, ffn, rngs)
 
     def __call__(self, x: Float[Array, "B L D"]) -> Float[Array, "B L F"]:
         return gelu(self.dense(x))
@@ -168,8 +191,8 @@ class Head(nnx.Module):
 
     def __init__(self, config: BertConfig, rngs: nnx.Rngs):
         width = config.subnet.hidden
-        self.pooler = nnx.Linear(width, width, rngs=rngs) if config.pooling == "cls" else None
-        self.classifier = nnx.Linear(width, config.num_outputs, rngs=rngs)
+        self.pooler = linear(width, width, rngs) if config.pooling == "cls" else None
+        self.classifier = linear(width, config.num_outputs, rngs)
 
     def __call__(self, hidden: Float[Array, "B L D"], attention_mask: Int[Array, "B L"]) -> Float[Array, "B C"]:
         if self.pooler is not None:

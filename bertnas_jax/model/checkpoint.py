@@ -168,31 +168,37 @@ def checkpoint_key(path: tuple) -> str:
     return ".".join(parts)
 
 
-def save_checkpoint(model: Bert, folder: pathlib.Path, tokenizer_folder: pathlib.Path | None = None) -> None:
+def save_checkpoint(
+    model: Bert, folder: pathlib.Path, tokenizer_folder: pathlib.Path | None = None, with_head: bool = True
+) -> None:
     """Writes the model in Hugging Face layout, whole or not at all, with the tokenizer's files copied.
 
     A Subnet of equal blocks is a plain BERT that transformers loads as it is; the sizes of any
-    other are in config.json under "bertnas".
+    other are in config.json under "bertnas". Without its head (the classifier; a pooler stays) it
+    is an encoder for any task.
     """
     tensors = {}
     for path, leaf in nnx.to_flat_state(nnx.state(model, nnx.Param)):
         name = checkpoint_key(path)
+        if name.startswith("classifier.") and not with_head:
+            continue
         value = np.asarray(leaf[...])
         name = name if name.startswith("classifier.") else f"bert.{name}"
         tensors[name] = np.ascontiguousarray(value.T if path[-1] == "kernel" else value)
     with whole(folder) as partial:
         partial.mkdir()
         safetensors.numpy.save_file(tensors, partial / WEIGHTS_FILE, metadata={"format": "pt"})
-        (partial / CONFIG_FILE).write_text(json.dumps(_config_fields(model.config), indent=2) + "\n", encoding="utf-8")
+        (partial / CONFIG_FILE).write_text(json.dumps(_config_fields(model.config, with_head), indent=2) + "\n", encoding="utf-8")
         for name in TOKENIZER_FILES if tokenizer_folder else ():
             if (tokenizer_folder / name).exists():
                 shutil.copy(tokenizer_folder / name, partial / name)
 
 
-def _config_fields(config: BertConfig) -> dict:
+def _config_fields(config: BertConfig, with_head: bool) -> dict:
     subnet = config.subnet
+    ours = {"subnet": dataclasses.asdict(subnet), "pooling": config.pooling}
     fields = {
-        "architectures": ["BertForSequenceClassification" if config.pooling == "cls" else "BertModel"],
+        "architectures": ["BertForSequenceClassification" if config.pooling == "cls" and with_head else "BertModel"],
         "model_type": "bert",
         "vocab_size": config.vocab_size,
         "max_position_embeddings": config.max_positions,
@@ -200,7 +206,7 @@ def _config_fields(config: BertConfig) -> dict:
         "layer_norm_eps": config.layer_norm_eps,
         "pad_token_id": config.pad_token_id,
         "hidden_act": "gelu",
-        "bertnas": {"subnet": dataclasses.asdict(subnet), "pooling": config.pooling, "num_outputs": config.num_outputs},
+        "bertnas": ours | ({"num_outputs": config.num_outputs} if with_head else {}),
     }
     if subnet.is_uniform:
         layer = subnet.layers[0]

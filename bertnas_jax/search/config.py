@@ -65,6 +65,11 @@ class SearchConfig(SupernetConfig):
 
     def __post_init__(self):
         super().__post_init__()
+        if self.task.is_text:
+            raise ValueError(
+                f"task must have labels to search by, got {self.task.task!r}; train on it by python -m bertnas_jax.train and search "
+                "with the encoder it writes as --checkpoint"
+            )
         if self.budget.seq_len < self.max_length:
             raise ValueError(
                 f"seq_len must be at least max_length, got seq_len={self.budget.seq_len}, max_length={self.max_length}; "

@@ -12,7 +12,7 @@ from bertnas_jax.search.latencies import latency_stage
 from bertnas_jax.search.summary import summarise
 from bertnas_jax.search.winner import export_stage, winner_stage, write_card
 from bertnas_jax.supernet import Supernet
-from bertnas_jax.train import Stopwatch, SupernetScorer, supernet_stage, teacher_stage
+from bertnas_jax.train import Stopwatch, SupernetScorer, settle_layers, supernet_stage, teacher_stage
 
 
 def run(config: SearchConfig) -> dict:
@@ -31,6 +31,7 @@ def run(config: SearchConfig) -> dict:
     with watch.stage("teacher", f"fine-tuning {config.checkpoint} on {job.feed.task.name}"):
         teacher = teacher_stage(job)
     with watch.stage("supernet", f"shared weights of {job.space.count:,} subnets"):
+        job = settle_layers(job, teacher)
         weights = supernet_stage(job, teacher)
     scorer = SupernetScorer(Supernet(job.space, job.bert), weights, job.feed, config.sampler.dev_subset, config.seed)
     with watch.stage("search", f"the most accurate subnet under {budget.latency_ms:.2f} ms"):

@@ -27,7 +27,7 @@ def winner_stage(job: Job, weights: SharedWeights, scorer: SupernetScorer, teach
     if not job.folder.has("winner.json"):
         model = extract(weights, job.space, job.bert, subnet)
         steps = job.path("checkpoints/winner")
-        fine_tune(model, job.feed, job.config.winner, steps, job.config.seed + 1, "winner", teacher.train_logits)
+        fine_tune(model, job.feed, job.config.winner, job.folder.path, job.config.seed + 1, "winner", teacher.train_logits)
         value = job.feed.task.score(predict_model(model, job.feed.dev_batches(), "winner on dev"), job.feed.dev.labels)
         save_checkpoint(model, job.path("winner_weights"), job.checkpoint)
         job.folder.write_json("winner.json", {"value": value, "inherited_value": scorer.on_dev(subnet)})
@@ -49,7 +49,7 @@ def export_stage(job: Job, model: Bert) -> Exported:
     """Writes `winner/` if it is not there, loads its two files, and compares them with the model on dev sentences."""
     budget, folder, target = job.config.budget, job.path("winner"), host_target()
     if not folder.exists():
-        write_bundle(model, folder, job.checkpoint, budget.seq_len, target, _card_facts(job))
+        write_bundle(model, folder, job.checkpoint, budget.seq_len, target, _card_facts(job, model.config.subnet))
     tflite, library = folder / "model.tflite", load_compiled(folder / library_file(target))
     if not job.folder.has("parity.json"):
         rows = np.random.default_rng(job.config.seed).permutation(len(job.feed.dev))[:PARITY_SENTENCES]
@@ -64,13 +64,12 @@ def export_stage(job: Job, model: Bert) -> Exported:
 
 def write_card(job: Job, model: Bert, latencies: Sequence[LatencyRecord]) -> None:
     """Writes the card of `winner/` again, with the latencies that are known by now."""
-    card = model_card(
-        _card_facts(job, latencies), model.config.subnet, model.config.vocabulary, job.config.budget.seq_len, library_file(host_target())
-    )
+    facts = _card_facts(job, model.config.subnet, latencies)
+    card = model_card(facts, model.config.subnet, model.config.vocabulary, job.config.budget.seq_len, library_file(host_target()))
     job.folder.write_text("winner/README.md", card)
 
 
-def _card_facts(job: Job, latencies: Sequence[LatencyRecord] = ()) -> CardFacts:
+def _card_facts(job: Job, subnet: Subnet, latencies: Sequence[LatencyRecord] = ()) -> CardFacts:
     task = job.feed.task
     value = job.folder.read_json("winner.json")["value"]
-    return CardFacts(f"bertnas_jax {task.name}", task.name, task.metric, value, latencies)
+    return CardFacts(f"bertnas_jax {task.name}", task.name, task.metric, value, latencies, job.space.kept_layers(subnet.depth))

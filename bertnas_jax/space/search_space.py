@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 from bertnas_jax.space.subnet import Layer, Subnet
 
-KEEP_RULES = ("first", "even")
+KEEP_RULES = ("first", "even", "importance")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -17,10 +17,13 @@ class SearchSpace:
     """Every Subnet with a depth, hidden width, and per-block heads and ffn from these choices.
 
     `teacher` has the sizes of the shared weights. `keep` says which of its blocks a shallower
-    Subnet is made of: "first" the lowest ones, "even" evenly spaced ones starting with the first.
+    Subnet is made of: "first" the lowest ones, "even" evenly spaced ones starting with the first,
+    "importance" the first ones of `keep_order`. Blocks always run in their natural order. While
+    `keep_order` is not yet known the space says what Subnets cost, but not of which blocks they are.
 
     Raises:
-      ValueError: a list of choices is empty, unsorted, or exceeds the teacher.
+      ValueError: a list of choices is empty, unsorted, or exceeds the teacher, or `keep_order` is no
+        order of its blocks or not asked for.
     """
 
     teacher: Subnet
@@ -29,6 +32,7 @@ class SearchSpace:
     heads: tuple[int, ...]
     ffns: tuple[int, ...]
     keep: str = "first"
+    keep_order: tuple[int, ...] = ()
 
     def __post_init__(self):
         limits = {
@@ -45,6 +49,13 @@ class SearchSpace:
                 raise ValueError(f"{name} must not exceed the checkpoint's {limit}, got {choices}; drop what is larger")
         if self.keep not in KEEP_RULES:
             raise ValueError(f"keep must be one of {KEEP_RULES}, got {self.keep!r}; 'first' keeps the lowest blocks")
+        if self.keep_order and self.keep != "importance":
+            raise ValueError(f"keep must be 'importance' for a keep_order, got {self.keep!r} with {self.keep_order}; leave it empty")
+        if self.keep_order and sorted(self.keep_order) != list(range(self.teacher.depth)):
+            raise ValueError(
+                f"keep_order must name each of the {self.teacher.depth} blocks once, counted from 0, got {self.keep_order}; "
+                "give them most important first"
+            )
 
     @property
     def largest(self) -> Subnet:
@@ -62,9 +73,22 @@ class SearchSpace:
         """Which of the teacher's blocks, counted from 0, a Subnet of this depth is made of."""
         if not 1 <= depth <= self.teacher.depth:
             raise ValueError(f"depth must be 1 to {self.teacher.depth}, got {depth}; the checkpoint has no more blocks")
-        if self.keep == "first":
+        if self.keep == "first" or depth == self.teacher.depth:
             return tuple(range(depth))
-        return tuple(i * self.teacher.depth // depth for i in range(depth))
+        if self.keep == "even":
+            return tuple(i * self.teacher.depth // depth for i in range(depth))
+        if not self.keep_order:
+            raise ValueError("keep_order must be known for keep='importance', got (); measure it with settle_layers")
+        return tuple(sorted(self.keep_order[:depth]))
+
+    def subnet_fields(self, subnet: Subnet) -> dict:
+        """The fields of a subnet.json: the sizes, and which of the teacher's blocks they are the sizes of."""
+        return dataclasses.asdict(subnet) | {"kept_layers": list(self.kept_layers(subnet.depth))}
+
+    @property
+    def lacks_order(self) -> bool:
+        """True if some Subnet's blocks are not known before a `keep_order` is."""
+        return self.keep == "importance" and not self.keep_order and self.depths != (self.teacher.depth,)
 
     def __contains__(self, subnet: Subnet) -> bool:
         return (

@@ -6,6 +6,8 @@ import dataclasses
 import json
 from collections.abc import Mapping, Sequence
 
+SUBNET_FILE = "subnet.json"  # beside an exported model: its sizes and, where they are known, the blocks they were taken from
+
 
 @dataclasses.dataclass(frozen=True, order=True)
 class Layer:
@@ -79,11 +81,13 @@ class Subnet:
 
     @classmethod
     def from_fields(cls, fields: Mapping) -> Subnet:
-        """The Subnet of a parsed JSON object (`dataclasses.asdict` of a Subnet).
+        """The Subnet of a parsed JSON object (`dataclasses.asdict` of a Subnet, or `SearchSpace.subnet_fields`).
 
         Raises:
           ValueError: the fields are not exactly those of a Subnet.
         """
+        if isinstance(fields, Mapping):
+            fields = {name: value for name, value in fields.items() if name != "kept_layers"}  # origin, not size
         _check_fields("a Subnet", fields, cls)
         layers = fields["layers"]
         if not isinstance(layers, Sequence) or isinstance(layers, str):

@@ -1,15 +1,10 @@
 """Every Subnet of a space from one compiled function over the shared weights.
 
-The blocks are scanned; in each, `lax.cond` skips a block that the Subnet lacks and `lax.switch`
-picks the attention half among (hidden, heads) and the feed-forward half among (hidden, ffn), so
-that what runs is the plain model's own module at the Subnet's static widths. The residual stream
-between the halves is padded to the teacher's width with zeros. Each half is rematerialised:
-otherwise the gradient keeps the intermediates of every branch that was not taken.
-
-Measured as shares of the plain 6x384 model's forward and backward pass (32 x 32 tokens, 2 cores of an
-AMD EPYC, Zen 3, 2026-11-22; 10 branches; FLOPs in brackets): the full Subnet [1.00] 1.23, 3 blocks
-[0.50] 0.68, 4 blocks of 8 heads and ffn 1024 [0.44] 0.65, the smallest [0.08] 0.23; compiled once in 6 s.
-Without rematerialisation 1.51, 1.16, 1.11, 0.81; keeping the products alone 1.21, 0.71, 0.72, 0.37.
+A `lax.switch` over hidden widths picks a program in which the width is static (`per_width`); in it a loop runs
+over the active blocks alone, and `lax.switch`es pick the attention half by heads and the feed-forward half by
+ffn, so that what runs is the plain model's own modules at the Subnet's static widths. `blocks` brings the
+gradient of the loop, `stages` that of the halves. The figures of this and of the alternatives (a scan that skips
+blocks by `lax.cond`, rematerialised or not) are in benchmarks/results/step_cost_*.json and the README.
 """
 
 from __future__ import annotations
@@ -22,21 +17,27 @@ import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Float, Int
 
-from bertnas_jax.model import BertConfig, assign_parameters
+from bertnas_jax.model import BertConfig, Parameters, assign_parameters
 from bertnas_jax.model.bert import Attention, Embeddings, FeedForward, Head, layer_norm, score_mask
 from bertnas_jax.space import SearchSpace
+from bertnas_jax.supernet.blocks import Blocks
 from bertnas_jax.supernet.encode import SubnetCode, encode_subnet
 from bertnas_jax.supernet.features import Features, Wanted, project_last
-from bertnas_jax.supernet.sliced import Branch, run_cut, sliced
+from bertnas_jax.supernet.sliced import pad_channels, run_cut
+from bertnas_jax.supernet.stages import ATTENTION, FEED_FORWARD, Branch
 from bertnas_jax.supernet.weights import SharedWeights
 
 
 @dataclasses.dataclass(frozen=True)
 class Supernet:
-    """The elastic forward pass of a space; holds no weights and no active Subnet."""
+    """The elastic forward pass of a space; holds no weights and no active Subnet.
+
+    Blocks compute in `compute_dtype`; statistics of LayerNorm, attention's softmax and the head in float32.
+    """
 
     space: SearchSpace
     config: BertConfig
+    compute_dtype: str = "float32"
 
     @classmethod
     def alone(cls, config: BertConfig) -> tuple[Supernet, SubnetCode]:
@@ -59,62 +60,50 @@ class Supernet:
     def features(self, weights: SharedWeights, code: SubnetCode, inputs: tuple[Int[Array, "B L"], ...], wanted: Wanted) -> Features:
         """The logits and what is wanted of the rest, for the model's inputs (input_ids, attention_mask, token_type_ids)."""
         input_ids, attention_mask, token_type_ids = inputs
+        tables, rest = weights.split_tables()
+        summed = self.look_up(tables, input_ids, token_type_ids)
+        branches = [functools.partial(narrow.after_lookup, wanted=wanted) for narrow in self.per_width]
+        first_width = code.replace(hidden=jnp.zeros_like(code.hidden))  # of a space that has no other
+        return jax.lax.switch(code.hidden, branches, rest, first_width, summed, attention_mask)
+
+    @property
+    def per_width(self) -> tuple[Supernet, ...]:
+        """The supernet of each hidden width alone: what costs by width, the gradient above all, is made for each of them."""
+        return tuple(dataclasses.replace(self, space=dataclasses.replace(self.space, hiddens=(hidden,))) for hidden in self.space.hiddens)
+
+    def look_up(self, tables: Parameters, input_ids: Int[Array, "B L"], token_type_ids: Int[Array, "B L"]) -> Float[Array, "B L D"]:
+        """The summed embeddings, the same for every Subnet; `tables` are those of `SharedWeights.split_tables`."""
         embeddings = nnx.eval_shape(lambda: Embeddings(self.config, nnx.Rngs(0)))
-        assign_parameters(embeddings, weights.embeddings)
-        x = self._normalise(weights, code, embeddings.summed(input_ids, token_type_ids))
-        x, last_input, hidden = self._blocks(weights, code, x, score_mask(attention_mask), wanted)
-        logits = jax.lax.switch(code.hidden, self._head_branches(), weights.head, x, attention_mask)
-        projections = project_last(self.space, weights, code, last_input) if wanted.projections else None
-        return Features(logits, hidden, projections)
+        assign_parameters(embeddings.word_embeddings, tables["word_embeddings"])
+        assign_parameters(embeddings.position_embeddings, tables["position_embeddings"])
+        assign_parameters(embeddings.token_type_embeddings, tables["token_type_embeddings"])
+        return embeddings.summed(input_ids, token_type_ids)
 
-    def _blocks(self, weights: SharedWeights, code: SubnetCode, x: jax.Array, mask: jax.Array, wanted: Wanted):
-        """The stream after the blocks; and if wanted, else None, the last block's input and the stream after each."""
-        attention, feed_forward = self._attention_branches(), self._feed_forward_branches()
+    def after_lookup(
+        self, rest: SharedWeights, code: SubnetCode, summed: Float[Array, "B L D"], attention_mask: Int[Array, "B L"], wanted: Wanted
+    ) -> Features:
+        """The features behind the summed embeddings, by a supernet of one hidden width; `rest` has no tables."""
+        (hidden,) = self.space.hiddens
+        config = dataclasses.replace(self.config, subnet=dataclasses.replace(self.config.subnet, hidden=hidden))
+        norm = nnx.eval_shape(lambda: layer_norm(hidden, config.layer_norm_eps, nnx.Rngs(0)))
+        head = nnx.eval_shape(lambda: Head(config, nnx.Rngs(0)))
+        x = run_cut(norm, rest.embeddings["LayerNorm"], summed[..., :hidden]).astype(self.compute_dtype)
+        stream = self._blocks(wanted)(rest.layers, x, score_mask(attention_mask), code)
+        states = pad_channels(stream.after_each, self.config.subnet.hidden) if wanted.hidden else None
+        projections = project_last(self.space, rest, code, stream.before_last) if wanted.projections else None
+        logits = run_cut(head, rest.head, stream.last.astype(summed.dtype), attention_mask)
+        return Features(logits, states, projections)
 
-        def block(carry, layer):
-            x, last_input = carry
-            state, active, heads, ffn = layer
-            which_attention = code.hidden * len(self.space.heads) + heads
-            which_ffn = code.hidden * len(self.space.ffns) + ffn
+    def _blocks(self, wanted: Wanted) -> Blocks:
+        (hidden,), head_dim, eps = self.space.hiddens, self.space.teacher.head_dim, self.config.layer_norm_eps
 
-            def run(x):
-                x = jax.lax.switch(which_attention, attention, state["attention"], x, mask)
-                return jax.lax.switch(which_ffn, feed_forward, state["feed_forward"], x)
+        def attention(heads: int) -> Branch:
+            module = nnx.eval_shape(lambda: Attention(hidden, heads, head_dim, eps, nnx.Rngs(0)))
+            return Branch(module, ATTENTION, hidden, heads * head_dim, self.space.heads[-1] * head_dim)
 
-            if wanted.projections:
-                last_input = jnp.where(active, x, last_input)
-            x = jax.lax.cond(active, run, lambda x: x, x)
-            return (x, last_input), x if wanted.hidden else None
+        def feed_forward(ffn: int) -> Branch:
+            module = nnx.eval_shape(lambda: FeedForward(hidden, ffn, eps, nnx.Rngs(0)))
+            return Branch(module, FEED_FORWARD, hidden, ffn, self.space.ffns[-1])
 
-        start = (x, x if wanted.projections else None)
-        (x, last_input), hidden = jax.lax.scan(block, start, (weights.layers, code.active, code.heads, code.ffn))
-        return x, last_input, hidden
-
-    def _normalise(self, weights: SharedWeights, code: SubnetCode, x: Float[Array, "B L D"]) -> Float[Array, "B L D"]:
-        eps = self.config.layer_norm_eps
-        branches = [sliced(lambda d=hidden: layer_norm(d, eps, nnx.Rngs(0)), hidden) for hidden in self.space.hiddens]
-        return jax.lax.switch(code.hidden, branches, weights.embeddings["LayerNorm"], x)
-
-    def _attention_branches(self) -> list[Branch]:
-        eps, head_dim = self.config.layer_norm_eps, self.space.teacher.head_dim
-        return [
-            sliced(lambda d=hidden, n=heads: Attention(d, n, head_dim, eps, nnx.Rngs(0)), hidden)
-            for hidden in self.space.hiddens
-            for heads in self.space.heads
-        ]
-
-    def _feed_forward_branches(self) -> list[Branch]:
-        eps = self.config.layer_norm_eps
-        return [
-            sliced(lambda d=hidden, f=ffn: FeedForward(d, f, eps, nnx.Rngs(0)), hidden)
-            for hidden in self.space.hiddens
-            for ffn in self.space.ffns
-        ]
-
-    def _head_branches(self) -> list[Branch]:
-        def branch(hidden, parameters, x, attention_mask):
-            subnet = dataclasses.replace(self.config.subnet, hidden=hidden)
-            head = nnx.eval_shape(lambda: Head(dataclasses.replace(self.config, subnet=subnet), nnx.Rngs(0)))
-            return run_cut(head, parameters, x[..., :hidden], attention_mask)
-
-        return [functools.partial(branch, hidden) for hidden in self.space.hiddens]
+        branches = {"attention": [*map(attention, self.space.heads)], "feed_forward": [*map(feed_forward, self.space.ffns)]}
+        return Blocks(branches, wanted)

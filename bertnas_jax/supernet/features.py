@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
@@ -12,7 +13,7 @@ from jaxtyping import Array, Float, Int
 from bertnas_jax.model.bert import SelfAttention
 from bertnas_jax.space import SearchSpace
 from bertnas_jax.supernet.encode import SubnetCode
-from bertnas_jax.supernet.sliced import Branch, pad_channels, run_cut
+from bertnas_jax.supernet.sliced import pad_channels, run_cut
 from bertnas_jax.supernet.weights import SharedWeights
 
 
@@ -50,23 +51,22 @@ class Features:
 
 
 def project_last(space: SearchSpace, weights: SharedWeights, code: SubnetCode, x: Float[Array, "B L D"]) -> Projections:
-    """The projections of the last active block, given its input."""
+    """The projections of the last active block, given its input; the space has one hidden width, that of `x`."""
     last = code.active.shape[0] - 1 - jnp.argmax(code.active[::-1])
     parameters = jax.tree.map(lambda leaf: leaf[last], weights.layers["attention"]["self"])
-    which = code.hidden * len(space.heads) + code.heads[last]
-    branches = [_branch(space, hidden, heads) for hidden in space.hiddens for heads in space.heads]
-    query, key, value = jax.lax.switch(which, branches, parameters, x)
+    branches = [_branch(space, heads) for heads in space.heads]
+    query, key, value = jax.lax.switch(code.heads[last], branches, parameters, x)
     widths = jnp.asarray([heads * space.teacher.head_dim for heads in space.heads], jnp.int32)
     return Projections(query, key, value, widths[code.heads[last]])
 
 
-def _branch(space: SearchSpace, hidden: int, heads: int) -> Branch:
-    head_dim, widest = space.teacher.head_dim, space.heads[-1] * space.teacher.head_dim
+def _branch(space: SearchSpace, heads: int) -> Callable[..., tuple[jax.Array, jax.Array, jax.Array]]:
+    (hidden,), head_dim = space.hiddens, space.teacher.head_dim
     module = nnx.eval_shape(lambda: SelfAttention(hidden, heads, head_dim, nnx.Rngs(0)))
 
     @jax.checkpoint
     def branch(parameters, x):
         parts = ((module.query, "query"), (module.key, "key"), (module.value, "value"))
-        return tuple(pad_channels(run_cut(part, parameters[name], x[..., :hidden]), widest) for part, name in parts)
+        return tuple(pad_channels(run_cut(part, parameters[name], x), space.heads[-1] * head_dim) for part, name in parts)
 
     return branch

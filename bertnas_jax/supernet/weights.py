@@ -8,6 +8,8 @@ from flax import struct
 
 from bertnas_jax.model import Bert, Parameters, get_parameters
 
+TABLES = ("word_embeddings", "position_embeddings", "token_type_embeddings")
+
 
 @struct.dataclass
 class SharedWeights:
@@ -16,6 +18,15 @@ class SharedWeights:
     embeddings: Parameters
     layers: Parameters
     head: Parameters
+
+    def split_tables(self) -> tuple[Parameters, SharedWeights]:
+        """The tables that tokens are looked up in, and these weights without them."""
+        tables = {name: value for name, value in self.embeddings.items() if name in TABLES}
+        return tables, self.replace(embeddings={name: value for name, value in self.embeddings.items() if name not in TABLES})
+
+    def with_tables(self, tables: Parameters) -> SharedWeights:
+        """These weights with the tables that `split_tables` took."""
+        return self.replace(embeddings=self.embeddings | tables)
 
 
 def share_weights(model: Bert) -> SharedWeights:

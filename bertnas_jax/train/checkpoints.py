@@ -8,8 +8,17 @@ import pathlib
 from collections.abc import Iterator
 from typing import Any
 
+import grain
 import jax
 import orbax.checkpoint as ocp
+
+from bertnas_jax.train.distributed import ends_alone
+
+NAMED_DIFFERENCES = 5  # of a model they are often all the arrays
+
+
+class CheckpointMismatch(ValueError):
+    """A checkpoint of other weights than those to be trained."""
 
 
 @contextlib.contextmanager
@@ -24,28 +33,72 @@ def full_disk_is_oserror() -> Iterator[None]:
 
 
 class Checkpoints:
-    """The checkpoints of one loop under a folder, written in the background."""
+    """The checkpoints of one loop under a folder, written in the background: the state, and the position in the batches.
 
-    def __init__(self, folder: pathlib.Path, every_seconds: float):
-        self.every_seconds = every_seconds
-        options = ocp.CheckpointManagerOptions(max_to_keep=1, create=True)
-        self._manager = ocp.CheckpointManager(folder.absolute(), options=options)
+    What a killed process left half written is deleted as the folder is opened.
+    """
 
-    def restore(self, state: Any) -> tuple[int, Any]:
-        """The number of steps done and the state after them; 0 and `state` itself where nothing is saved."""
+    def __init__(self, folder: pathlib.Path):
+        self._folder = folder.absolute()
+        options = ocp.CheckpointManagerOptions(max_to_keep=1, create=True, cleanup_tmp_directories=True)
+        self._manager = ocp.CheckpointManager(self._folder, options=options)
+
+    def restore(self, state: Any, batches: grain.DatasetIterator) -> tuple[int, Any]:
+        """The number of steps done and the state after them, `batches` moved on to there; 0 and `state` itself where nothing is saved.
+
+        Raises:
+          CheckpointMismatch: what is saved is of other weights.
+        """
         step = self._manager.latest_step()
         if step is None:
             return 0, state
+        saved = self._folder / str(step) / "state"
+        if not saved.is_dir():
+            raise CheckpointMismatch(f"a checkpoint must hold state/ and data/, got neither in {saved.parent}; choose another --workdir")
+        check_same_arrays(saved, state)
         template = jax.tree.map(ocp.tree.to_shape_dtype_struct, state)
-        return step, self._manager.restore(step, args=ocp.args.StandardRestore(template))
+        args = ocp.args.Composite(state=ocp.args.StandardRestore(template), data=ocp.args.JsonRestore())
+        found = self._manager.restore(step, args=args)
+        batches.set_state(found.data)
+        return step, found.state
 
-    def save(self, step: int, state: Any) -> None:
+    def save(self, step: int, state: Any, batches: grain.DatasetIterator) -> None:
         """Begins to write the state after `step` steps; returns before it is written."""
+        # Every process is at the same position, so one file will do, and a run may go on with more processes.
+        args = ocp.args.Composite(state=ocp.args.StandardSave(state), data=ocp.args.JsonSave(batches.get_state()))
         with full_disk_is_oserror():  # also of the save before this one, which went on in the background
-            self._manager.save(step, args=ocp.args.StandardSave(state))
+            self._manager.save(step, args=args)
 
     def close(self) -> None:
-        """Waits until what was saved is whole."""
+        """Waits until what was saved is whole, unless an error ends this process of several: a save may then wait for ever."""
+        if ends_alone():
+            return
         with full_disk_is_oserror():
             self._manager.wait_until_finished()
             self._manager.close()
+
+
+def check_same_arrays(folder: pathlib.Path, tree: Any) -> None:
+    """Raises CheckpointMismatch, with what differs, unless the checkpoint in the folder holds the arrays of this tree."""
+    with ocp.StandardCheckpointer() as checkpointer:
+        there = _arrays(checkpointer.metadata(folder.absolute()).item_metadata.tree)
+    here = _arrays(tree)
+    different = [
+        f"{name} is {there.get(name, 'missing')} there and {here.get(name, 'missing')} here"
+        for name in dict.fromkeys((*here, *there))
+        if there.get(name) != here.get(name)
+    ]
+    if different:
+        more = len(different) - NAMED_DIFFERENCES
+        raise CheckpointMismatch(
+            f"the checkpoint in {folder} must be of the weights that are trained, but {'; '.join(different[:NAMED_DIFFERENCES])}"
+            f"{f'; and {more} arrays more' if more > 0 else ''}; choose another --workdir, or the checkpoint and space it was begun with"
+        )
+
+
+def _arrays(tree: Any) -> dict[str, str]:
+    """Type and shape of every array, e.g. float32[6,312], by its path."""
+    leaves = jax.tree_util.tree_leaves_with_path(tree)
+    return {
+        jax.tree_util.keystr(path, simple=True, separator="."): f"{leaf.dtype}[{','.join(map(str, leaf.shape))}]" for path, leaf in leaves
+    }

@@ -22,8 +22,12 @@ class TrainConfig:
     warmup_share: float = knob(0.1, "Share of the steps over which the learning rate rises from 0.", lower=0.0, upper=0.9)
     weight_decay: float = knob(0.01, "Decoupled weight decay of matrices (not of biases and LayerNorms).", lower=0.0, upper=1.0)
     clip_norm: float = knob(1.0, "Largest global norm of a gradient; larger ones are scaled down.", lower=1e-6)
+    compute_dtype: str = knob(
+        "float32", "Type of activations and their products; weights, gradients and the optimizer stay float32.", choices=("float32", "bfloat16")
+    )
     temperature: float = knob(2.0, "Softens the teacher's and the student's probabilities in distillation.", lower=0.1, upper=100)
     label_weight: float = knob(0.5, "Weight of the labels' loss; the teacher's has the rest. 1 without a teacher.", lower=0.0, upper=1.0)
+    checkpoint_seconds: float = knob(60.0, "Seconds between checkpoints, which say nothing of the result.", lower=0.0)
 
     def __post_init__(self):
         check_knobs(self)
@@ -62,6 +66,11 @@ class SupernetTrainConfig(TrainConfig):
                 f"distill_from='largest' must have soft labels to learn, got output_weight={self.output_weight} and "
                 f"label_weight={self.label_weight}; make the first positive and the second less than 1"
             )
+
+    @property
+    def needs_relations(self) -> bool:
+        """True if the loss compares relations."""
+        return self.attention_weight > 0 or self.value_weight > 0
 
     @property
     def needs_soft_labels(self) -> bool:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
 
+import grain
 import numpy as np
 
 from bertnas_jax.data import (
     Batch,
     Buckets,
     Encoded,
+    Part,
     Task,
     choose_buckets,
     count_batches,
@@ -43,13 +44,9 @@ class Feed:
         """Batches in this many passes over the training split, at least 1."""
         return max(1, round(epochs * count_batches(self.train, self.buckets)))
 
-    def train_stream(self, seed: int, start: int) -> Iterator[Batch]:
-        """Endless training batches, from batch number `start` on, epoch after epoch."""
-        per_epoch = count_batches(self.train, self.buckets)
-        epoch, skip = divmod(start, per_epoch)
-        while True:
-            yield from train_batches(self.train, self.buckets, seed, epoch, start=skip)
-            epoch, skip = epoch + 1, 0
+    def train_batches(self, seed: int, num_steps: int, part: Part = Part()) -> grain.IterDataset[Batch]:
+        """The batches of this many steps, epoch after epoch; `part` of the rows of each."""
+        return train_batches(self.train, self.buckets, seed, num_steps, part)
 
     def dev_batches(self) -> list[Batch]:
         return list(eval_batches(self.dev, self.buckets))

@@ -1,8 +1,9 @@
 """What one run of a compiled program costs, by XLA's own estimates in its text.
 
-`compiled.cost_analysis()` counts a loop's body once and gives no time for it, so the text is walked: a
-loop costs its trips times its body, a conditional its dearest branch, an instruction the cycles that
-XLA's TPU backend writes beside it (`estimated_cycles`), a collective the bytes of its result.
+`compiled.cost_analysis()` counts a loop's body once, and its `optimal_seconds` is -1 where there is a
+conditional (libtpu 0.0.52), so the text is walked: a loop costs its trips times its body, a conditional
+its dearest branch, an instruction the cycles that XLA's TPU backend writes beside it
+(`estimated_cycles`), a collective the bytes of its result.
 """
 
 from __future__ import annotations
@@ -48,11 +49,13 @@ class _Instruction:
         return {role: re.findall(r"[\w.\-]+", names) for role, names in _CALLED.findall(self.rest)}
 
 
-def cost_of(text: str) -> HloCost:
+def cost_of(text: str, most_trips: int | None = None) -> HloCost:
     """The cost of the entry computation of a compiled module's text (`compiled.as_text()`).
 
+    A loop whose trips only the run knows is taken to make `most_trips`.
+
     Raises:
-      ValueError: the text has no entry, or a loop whose trips are not written in its condition.
+      ValueError: the text has no entry, or a loop's trips are not written in its condition and `most_trips` is not given.
     """
     computations, entry = _parse(text)
 
@@ -60,7 +63,7 @@ def cost_of(text: str) -> HloCost:
     def of(name: str) -> HloCost:
         total = HloCost()
         for instruction in computations[name]:
-            total = total.plus(_instruction_cost(instruction, of, computations))
+            total = total.plus(_instruction_cost(instruction, of, functools.partial(_trips, computations, most_trips)))
         return total
 
     return of(entry)
@@ -81,11 +84,11 @@ def _parse(text: str) -> tuple[dict[str, list[_Instruction]], str]:
     return computations, entry
 
 
-def _instruction_cost(instruction: _Instruction, of: Callable[[str], HloCost], computations: dict) -> HloCost:
+def _instruction_cost(instruction: _Instruction, of: Callable[[str], HloCost], trips: Callable[[str], int]) -> HloCost:
     own = HloCost(sum(map(int, _CYCLES.findall(instruction.rest))), _collective(instruction))
     called = instruction.called()
     if instruction.opcode == "while":
-        return own.plus(of(called["body"][0]), _trips(called["condition"][0], computations))
+        return own.plus(of(called["body"][0]), trips(called["condition"][0]))
     if instruction.opcode == "conditional":
         branches = called.get("branch_computations") or called["true_computation"] + called["false_computation"]
         return own.plus(max(map(of, branches), key=lambda cost: (cost.cycles, sum(size for _, size in cost.collective_bytes))))
@@ -113,12 +116,14 @@ def _size(dtype: str, dims: str) -> int:
     return size
 
 
-def _trips(condition: str, computations: dict[str, list[_Instruction]]) -> int:
+def _trips(computations: dict[str, list[_Instruction]], most_trips: int | None, condition: str) -> int:
     constants = [
         int(found[1])
         for instruction in computations[condition]
         if instruction.opcode == "constant" and instruction.result.startswith("s32[]") and (found := re.match(r"(\d+)\)", instruction.rest))
     ]
-    if len(constants) != 1:
-        raise ValueError(f"a loop must count up to one constant, got {constants} in {condition}; its trips cannot be read off")
-    return constants[0]
+    if len(constants) == 1:
+        return constants[0]
+    if most_trips is None:
+        raise ValueError(f"a loop must count up to one constant, got {constants} in {condition}; give the most_trips that it can make")
+    return most_trips

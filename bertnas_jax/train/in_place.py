@@ -2,34 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 
 from bertnas_jax.supernet import SubnetCode
+from bertnas_jax.train.objective import Trained
+from bertnas_jax.train.step import Losses
+from bertnas_jax.train.subnet_gradient import Batch, SubnetGradient
 
 
-def in_place_gradient(loss: Callable[..., tuple[jax.Array, jax.Array]], num_outputs: int) -> Callable[..., tuple[jax.Array, Any]]:
-    """What `loop.make_step` takes, from `loss(trained, code, is_first, soft, batch, *args) -> (value, logits)`.
+def in_place_gradient(of_subnet: SubnetGradient, num_outputs: int):
+    """What `behind_lookup` takes, from a gradient whose arguments go on with (batch, soft, is_first, *args).
 
     The first of the codes is the largest Subnet's: its logits are the `soft` [B, C] of the others, and no
     gradient goes through them; its own are 0. One scan, so that the supernet is compiled once.
     Source: Yu and Huang 2019, "Universally Slimmable Networks", arXiv 1903.05134, section 3.3.
     """
 
-    def loss_and_gradient(trained: Any, codes: SubnetCode, batch: dict[str, jax.Array], *args: Any) -> tuple[jax.Array, Any]:
+    def of_subnets(rest: Trained, summed: jax.Array, codes: SubnetCode, batch: Batch, *args: Any) -> tuple[Losses, tuple[Trained, jax.Array]]:
         def add(carry, subnet):
             total, soft = carry
             code, is_first = subnet
-            (value, logits), gradient = jax.value_and_grad(loss, has_aux=True)(trained, code, is_first, soft, batch, *args)
-            total = jax.tree.map(jnp.add, total, (value, gradient))
-            return (total, jnp.where(is_first, logits.astype(soft.dtype), soft)), None
+            (value, logits), gradient = of_subnet(rest, summed, code, batch, soft, is_first, *args)
+            total = jax.tree.map(jnp.add, total, gradient)
+            return (total, jnp.where(is_first, logits.astype(soft.dtype), soft)), value
 
-        count = codes.hidden.shape[0]
-        start = (jnp.zeros(()), jax.tree.map(jnp.zeros_like, trained)), jnp.zeros((len(batch["weight"]), num_outputs))
-        (total, _), _ = jax.lax.scan(add, start, (codes, jnp.arange(count) == 0))
-        return jax.tree.map(lambda leaf: leaf / count, total)
+        count = len(codes.hidden)
+        start = jax.tree.map(jnp.zeros_like, (rest, summed)), jnp.zeros((len(batch["weight"]), num_outputs))
+        (total, _), losses = jax.lax.scan(add, start, (codes, jnp.arange(count) == 0))
+        return losses, jax.tree.map(lambda leaf: leaf / count, total)
 
-    return loss_and_gradient
+    return of_subnets

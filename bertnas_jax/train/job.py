@@ -10,22 +10,27 @@ from bertnas_jax.data import check_vocabulary, load_task, load_tokenizer
 from bertnas_jax.model import BertConfig, CheckpointError, check_weights, read_config, resolve_checkpoint
 from bertnas_jax.space import SearchSpace
 from bertnas_jax.train.feed import Feed, make_feed
+from bertnas_jax.train.mesh import make_mesh
+from bertnas_jax.train.objective import check_relation_heads
 from bertnas_jax.train.run_folder import RunFolder
+from bertnas_jax.train.sharding import check_rows
 from bertnas_jax.train.supernet_config import SupernetConfig
 
 if TYPE_CHECKING:
+    from jax.sharding import Mesh
     from transformers import PreTrainedTokenizerBase
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Inputs:
-    """What a configuration names: `bert` is the teacher's configuration."""
+    """What a configuration names: `bert` is the teacher's configuration, `mesh` is over every process's devices."""
 
     checkpoint: pathlib.Path
     tokenizer: PreTrainedTokenizerBase
     feed: Feed
     bert: BertConfig
     space: SearchSpace
+    mesh: Mesh
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -43,13 +48,14 @@ def read_inputs(config: SupernetConfig) -> Inputs:
     """The inputs of a configuration; nothing is written.
 
     Raises:
-      ValueError: the checkpoint, the tokenizer, the task or the space is not as it must be.
+      ValueError: the mesh, the checkpoint, the tokenizer, the task or the space is not as it must be.
       FileNotFoundError: a file they need is not there.
     """
+    mesh = make_mesh(config.mesh)
     checkpoint = resolve_checkpoint(config.checkpoint)
     task = load_task(config.task)
     bert = read_config(checkpoint, num_outputs=task.num_outputs, pooling=config.pooling)
-    if bert.num_outputs != task.num_outputs:
+    if task.has_labels and bert.num_outputs != task.num_outputs:
         raise CheckpointError(
             f"the checkpoint's head must have the {task.num_outputs} outputs of task {task.name}, got {bert.num_outputs}; "
             "start from the checkpoint it was tuned from"
@@ -60,8 +66,11 @@ def read_inputs(config: SupernetConfig) -> Inputs:
     check_vocabulary(tokenizer, bert.vocab_size)
     check_weights(checkpoint, bert)
     space = config.space.space_of(bert.subnet)
+    if config.supernet.needs_relations or not task.has_labels:
+        check_relation_heads(space, config.supernet.relation_heads)
     feed = make_feed(task, tokenizer, config.max_length, config.tokens_per_batch, config.max_buckets)
-    return Inputs(checkpoint, tokenizer, feed, bert, space)
+    check_rows(mesh, feed.buckets)
+    return Inputs(checkpoint, tokenizer, feed, bert, space, mesh)
 
 
 def open_train_job(config: SupernetConfig) -> TrainJob:

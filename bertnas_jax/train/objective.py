@@ -10,6 +10,7 @@ import jax.numpy as jnp
 from flax import struct
 from jaxtyping import Array, Float
 
+from bertnas_jax.space import SearchSpace
 from bertnas_jax.supernet import Features, SharedWeights, SubnetCode, Supernet, Wanted
 from bertnas_jax.train.config import SupernetTrainConfig
 from bertnas_jax.train.losses import distillation_loss, hidden_loss, label_loss, relation_loss
@@ -48,17 +49,12 @@ class Objective:
     regression: bool
 
     def __post_init__(self):
-        space, count = self.supernet.space, self.config.relation_heads
-        widths = [heads * space.teacher.head_dim for heads in (*space.heads, space.teacher.layers[0].heads)]
-        if self.wanted.projections and any(width % count for width in widths):
-            raise ValueError(
-                f"relation_heads must divide the attention's channels, got {count} for {widths}; use the head_dim, {space.teacher.head_dim}"
-            )
+        if self.wanted.projections:
+            check_relation_heads(self.supernet.space, self.config.relation_heads)
 
     @property
     def wanted(self) -> Wanted:
-        config = self.config
-        return Wanted(config.hidden_weight > 0, config.attention_weight > 0 or config.value_weight > 0)
+        return Wanted(self.config.hidden_weight > 0, self.config.needs_relations)
 
     def trained(self, weights: SharedWeights) -> Trained:
         """The shared weights, copied, beside a projection that begins as the identity."""
@@ -77,6 +73,21 @@ class Objective:
     ) -> tuple[Float[Array, ""], Float[Array, "B C"]]:
         """The loss of the Subnet on a batch, and its logits; `label_weight` is the configuration's or an array."""
         features = self.supernet.features(trained.shared, code, inputs_of(batch), self.wanted)
+        return self._of_features(trained, features, code, batch, reference, label_weight)
+
+    @property
+    def per_width(self) -> tuple[Objective, ...]:
+        """The objective of each hidden width of the space alone."""
+        return tuple(dataclasses.replace(self, supernet=narrow) for narrow in self.supernet.per_width)
+
+    def after_lookup(
+        self, trained: Trained, summed: Float[Array, "B L D"], code: SubnetCode, batch: dict[str, Array], reference: Reference, label_weight: Any
+    ) -> tuple[Float[Array, ""], Float[Array, "B C"]]:
+        """As a call, behind the summed embeddings and for one hidden width; `trained` has no tables."""
+        features = self.supernet.after_lookup(trained.shared, code, summed, batch["attention_mask"], self.wanted)
+        return self._of_features(trained, features, code, batch, reference, label_weight)
+
+    def _of_features(self, trained, features, code, batch, reference, label_weight):
         config, terms = self.config, []
         if config.output_weight:
             terms.append(config.output_weight * self._outputs(features.logits, batch, reference.logits, label_weight))
@@ -107,6 +118,15 @@ class Objective:
             return parts[names[0]], parts[names[1]], features.projections.width
 
         return relation_loss(pair(student), pair(teacher), self.config.relation_heads, batch["attention_mask"], batch["weight"])
+
+
+def check_relation_heads(space: SearchSpace, relation_heads: int) -> None:
+    """Raises ValueError if some attention of the space cannot be split into so many relation heads."""
+    widths = [heads * space.teacher.head_dim for heads in (*space.heads, space.teacher.layers[0].heads)]
+    if any(width % relation_heads for width in widths):
+        raise ValueError(
+            f"relation_heads must divide the attention's channels, got {relation_heads} for {widths}; use the head_dim, {space.teacher.head_dim}"
+        )
 
 
 def inputs_of(batch: dict[str, Array]) -> tuple[Array, Array, Array]:

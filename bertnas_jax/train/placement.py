@@ -7,14 +7,18 @@ What does not divide is on every device; `describe` says so.
 
 from __future__ import annotations
 
+import collections
 import dataclasses
 import math
 from typing import Any
 
 import jax
 import numpy as np
+from flax import nnx
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
+from bertnas_jax.model import Bert, BertConfig
+from bertnas_jax.supernet import share_weights
 from bertnas_jax.supernet.rewire import axes_of
 
 _MESH_AXIS = {"A": "tensor", "F": "tensor", "D": "fsdp"}
@@ -28,7 +32,7 @@ class Placement:
     shape: tuple[int, ...]
     spec: PartitionSpec
     bytes_per_device: int
-    note: str
+    notes: tuple[str, ...]
 
 
 def place_state(mesh: Mesh, state: Any, num_heads: int) -> list[Placement]:
@@ -43,10 +47,22 @@ def shard_state(mesh: Mesh, state: Any, num_heads: int) -> Any:
     )
 
 
+def summarise_mesh(mesh: Mesh, bert: BertConfig) -> str:
+    """A line on the mesh and the supernet's weights on a device, and one on each reason for which arrays could not be split."""
+    weights = jax.eval_shape(lambda: share_weights(Bert(bert, nnx.Rngs(0))))
+    placements = place_state(mesh, weights, bert.subnet.layers[0].heads)
+    sizes = " ".join(f"{axis}={size}" for axis, size in mesh.shape.items())
+    processes = jax.process_count()
+    held = sum(placement.bytes_per_device for placement in placements) / 1e6
+    lines = [f"mesh {sizes}: {mesh.size} devices of {processes} process{'es' * (processes > 1)}, {held:,.1f} MB of weights on each"]
+    counts = collections.Counter(note for placement in placements for note in placement.notes)
+    return "\n".join(lines + [f"note: {count} arrays are {note}" for note, count in counts.items()])
+
+
 def describe(placements: list[Placement]) -> str:
     """A table of parameter, shape, PartitionSpec, bytes on each device, and what could not be split."""
     rows = [("parameter", "shape", "lies over", "bytes per device", "")]
-    rows += [(p.path, "x".join(map(str, p.shape)), _text(p.spec), f"{p.bytes_per_device:,}", p.note) for p in placements]
+    rows += [(p.path, "x".join(map(str, p.shape)), _text(p.spec), f"{p.bytes_per_device:,}", "; ".join(p.notes)) for p in placements]
     rows.append(("all", "", "", f"{sum(p.bytes_per_device for p in placements):,}", ""))
     widths = [max(len(row[column]) for row in rows) for column in range(4)]
     form = "{:<%d}  {:>%d}  {:<%d}  {:>%d}  {}" % tuple(widths)
@@ -65,7 +81,7 @@ def _placement(mesh: Mesh, path: tuple, leaf: Any, num_heads: int) -> Placement:
         spec = [None] * (len(shape) - len(letters)) + spec  # blocks are stacked before a parameter's own axes
     shards = math.prod(mesh.shape[axis] for axis in spec if axis)
     size = math.prod(shape) * np.dtype(leaf.dtype).itemsize
-    return Placement(name, shape, PartitionSpec(*spec), size // shards, "; ".join(notes))
+    return Placement(name, shape, PartitionSpec(*spec), size // shards, tuple(notes))
 
 
 def _split(mesh: Mesh, shape: tuple[int, ...], letters: str, num_heads: int) -> tuple[list[str | None], list[str]]:

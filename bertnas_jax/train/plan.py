@@ -2,7 +2,8 @@
 
 The real step (elastic, sandwich rule, distillation, AdamW) is compiled ahead of time by libtpu for the
 topology's devices; its memory, collectives and cycles are then read off what was compiled. A loop of
-Subnets is priced as if each were the largest: XLA's text does not say which branch will be taken.
+Subnets is priced as if each were the largest: XLA's text says neither which branch will be taken nor
+how many blocks will be run.
 """
 
 from __future__ import annotations
@@ -101,6 +102,27 @@ class Plan:
         sent = sum(size * (2 if kind == "all-reduce" else 1) for kind, size in self.collective_bytes.items())
         return sent * (self.devices / self.chips) / self.chip.link_bytes_per_s
 
+    @property
+    def peak_s(self) -> float:
+        """Time of the model's FLOPs at the chips' bf16 peak."""
+        return self.model_flops / (self.chips * self.chip.peak_flops)
+
+    @property
+    def memory_s(self) -> float:
+        """Least time of a chip's memory: the state and batch are read, the state is written, temporaries are written and read."""
+        moved = 2 * (self.arguments_bytes + self.temporary_bytes) * self.devices // self.chips
+        return moved / self.chip.memory_bytes_per_s
+
+    @property
+    def roofline_s(self) -> float:
+        """A step of largest Subnets is no faster: FLOPs, memory and links each at their peak, all at the same time."""
+        return max(self.peak_s, self.memory_s, self.collective_s)
+
+    @property
+    def step_s(self) -> tuple[float, float]:
+        """XLA's compute and the links at the same time, and one after the other."""
+        return max(self.compute_s, self.collective_s), self.compute_s + self.collective_s
+
     def mfu(self, step_s: float) -> float:
         """Share of the chips' peak that the model's FLOPs are, at this step time."""
         return self.model_flops / (step_s * self.chips * self.chip.peak_flops)
@@ -128,7 +150,7 @@ def plan(config: PlanConfig) -> Plan:
 def describe_plan(plan: Plan) -> str:
     """The plan for a terminal."""
     chip, gb = plan.chip, plan.bytes_per_chip / 1e9
-    apart, together = plan.compute_s + plan.collective_s, max(plan.compute_s, plan.collective_s)
+    together, apart = plan.step_s
     collectives = ", ".join(f"{kind} {size / 1e6:,.1f} MB" for kind, size in plan.collective_bytes.items()) or "none"
     lines = [
         f"{plan.model} supernet on {plan.topology}: {plan.chips} chips, mesh data={plan.mesh[0]} fsdp={plan.mesh[1]} tensor={plan.mesh[2]}",
@@ -138,13 +160,15 @@ def describe_plan(plan: Plan) -> str:
         f"  collectives        {collectives} a step and device",
         f"  XLA's compute      {plan.compute_s * 1e3:,.2f} ms ({plan.cycles:,} cycles)",
         f"  links, at least    {plan.collective_s * 1e3:,.2f} ms",
+        f"  roofline           {plan.roofline_s * 1e3:,.2f} ms: the largest of {plan.peak_s * 1e3:,.2f} for FLOPs, "
+        f"{plan.memory_s * 1e3:,.2f} for memory and {plan.collective_s * 1e3:,.2f} for links, each at its peak",
         f"  step               {together * 1e3:,.2f} ms overlapped, {apart * 1e3:,.2f} ms one after the other",
         f"  MFU                {plan.mfu(together):.1%} overlapped, {plan.mfu(apart):.1%} one after the other",
     ]
     if math.isfinite(plan.optimal_seconds) and plan.optimal_seconds > 0:
         lines.append(f"  optimal_seconds    {plan.optimal_seconds * 1e3:,.2f} ms, loop bodies counted once")
     else:
-        lines.append("  optimal_seconds    none: XLA gives no time to a step with loops, so its cycles are added up instead")
+        lines.append("  optimal_seconds    none: XLA gives no time to conditionals, by which widths are elastic; its cycles are added up instead")
     return "\n".join(lines)
 
 

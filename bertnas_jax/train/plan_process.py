@@ -20,13 +20,13 @@ from bertnas_jax.model import Bert, BertConfig
 from bertnas_jax.supernet import Supernet, share_weights
 from bertnas_jax.train.config import SupernetTrainConfig
 from bertnas_jax.train.hlo_cost import cost_of
-from bertnas_jax.train.loop import TrainState, make_step
 from bertnas_jax.train.mesh import MeshConfig, make_mesh
 from bertnas_jax.train.objective import Objective
 from bertnas_jax.train.optimizer import make_optimizer
 from bertnas_jax.train.plan import VOCABULARY, Plan, PlanConfig
 from bertnas_jax.train.sandwich import sandwich, stack_codes
 from bertnas_jax.train.sharding import jit_on_mesh, row_shards, shard_args
+from bertnas_jax.train.step import TrainState, make_step
 from bertnas_jax.train.supernet import step_gradient
 
 PRODUCT = 4096  # side of the matrix product that is taken to run at the peak
@@ -41,7 +41,7 @@ def make_plan(config: PlanConfig) -> Plan:
     devices = _devices(config.topology)
     mesh = make_mesh(config.mesh, devices)
     compiled = _compile_step(config, mesh)
-    memory, cost = compiled.memory_analysis(), cost_of(compiled.as_text())
+    memory, cost = compiled.memory_analysis(), cost_of(compiled.as_text(), most_trips=config.space.teacher.depth)
     return Plan(
         topology=config.topology,
         model=config.model,

@@ -10,6 +10,7 @@ import shutil
 from typing import Any
 
 from bertnas_jax.flags import config_to_json
+from bertnas_jax.train.distributed import barrier, is_primary
 from bertnas_jax.train.supernet_config import SupernetConfig
 from bertnas_jax.whole_file import whole
 
@@ -19,6 +20,7 @@ PACKAGES = (
 )  # fmt: skip
 # BERT-base as a TFLite file (0.44 GB) and its conversion, twice a training state (0.27 GB), and the models.
 NEEDED_GB = 2.0
+MAY_DIFFER = ("workdir", "mesh_")  # a folder may be moved, and a run goes on with the same batches on any mesh
 
 
 class RunFolderError(ValueError):
@@ -26,7 +28,7 @@ class RunFolderError(ValueError):
 
 
 class RunFolder:
-    """A folder of one configuration's results."""
+    """A folder of one configuration's results; where several processes share it, the primary alone writes."""
 
     def __init__(self, path: pathlib.Path):
         self.path = path
@@ -41,21 +43,29 @@ class RunFolder:
         if not config.workdir:
             raise RunFolderError("workdir must name a folder, got ''; give --workdir=runs/my_first")
         folder = cls(pathlib.Path(config.workdir).expanduser())
+        folder._check_same(config)
+        if is_primary():
+            folder._begin(config)
+        barrier()
+        if not folder.has("config.json"):
+            raise RunFolderError(f"workdir must be one folder for all processes, got {folder.path} without process 0's config.json; share it")
+        folder._check_same(config)  # with process 0's
+        return folder
+
+    def _begin(self, config: SupernetConfig) -> None:
         try:
-            folder.path.mkdir(parents=True, exist_ok=True)
-            probe = folder.path / ".writable"
+            self.path.mkdir(parents=True, exist_ok=True)
+            probe = self.path / ".writable"
             probe.write_text("")
             probe.unlink()
         except OSError as error:
-            raise RunFolderError(f"workdir must be writable, got {folder.path} ({error.strerror}); choose another --workdir") from error
-        folder._check_same(config)
-        free_gb = shutil.disk_usage(folder.path).free / 1e9
-        if free_gb < NEEDED_GB and not folder.has("config.json"):
-            raise RunFolderError(f"the disk of workdir must have {NEEDED_GB} GB free, got {free_gb:.1f} GB at {folder.path}; free some space")
-        old = folder.read_json("config.json") if folder.has("config.json") else {}
-        folder.write_json("config.json", old | json.loads(config_to_json(config)))
-        folder.write_json("versions.json", versions())
-        return folder
+            raise RunFolderError(f"workdir must be writable, got {self.path} ({error.strerror}); choose another --workdir") from error
+        free_gb = shutil.disk_usage(self.path).free / 1e9
+        if free_gb < NEEDED_GB and not self.has("config.json"):
+            raise RunFolderError(f"the disk of workdir must have {NEEDED_GB} GB free, got {free_gb:.1f} GB at {self.path}; free some space")
+        old = self.read_json("config.json") if self.has("config.json") else {}
+        self.write_json("config.json", old | json.loads(config_to_json(config)))
+        self.write_json("versions.json", versions())
 
     def _check_same(self, config: SupernetConfig) -> None:
         if not self.has("config.json"):
@@ -68,8 +78,8 @@ class RunFolder:
         # Only what both have: a search goes on where training alone stopped.
         different = [
             f"{name} is {old[name]!r} there and {new[name]!r} here"
-            for name in sorted(old.keys() & new.keys() - {"workdir"})
-            if old[name] != new[name]
+            for name in sorted(old.keys() & new.keys())
+            if old[name] != new[name] and not name.startswith(MAY_DIFFER) and not name.endswith("checkpoint_seconds")
         ]
         if different:
             raise RunFolderError(
@@ -82,6 +92,8 @@ class RunFolder:
 
     def write_text(self, name: str, text: str) -> None:
         """Writes a file whole or not at all."""
+        if not is_primary():
+            return
         with whole(self.path / name) as partial:
             partial.write_text(text, encoding="utf-8")
 

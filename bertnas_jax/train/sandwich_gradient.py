@@ -1,27 +1,27 @@
-"""The loss and gradient of a supernet step: those of its Subnets, one after the other, averaged."""
+"""The losses and the gradient of a supernet step: its Subnets one after the other, their gradients averaged."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 
-from bertnas_jax.supernet import SharedWeights, SubnetCode
+from bertnas_jax.supernet import SubnetCode
+from bertnas_jax.train.objective import Trained
+from bertnas_jax.train.step import Losses
+from bertnas_jax.train.subnet_gradient import SubnetGradient
 
 
-def sandwich_gradient(loss: Callable[..., jax.Array]) -> Callable[..., tuple[jax.Array, SharedWeights]]:
-    """What `loop.make_step` takes, from `loss(weights, code, *args)`: a scan over codes stacked along S.
+def sandwich_gradient(of_subnet: SubnetGradient):
+    """What `behind_lookup` takes: a scan over codes stacked along S, which holds one Subnet's gradient at a time."""
 
-    A scan holds the activations and the gradient of one Subnet at a time.
-    """
-
-    def loss_and_gradient(weights: SharedWeights, codes: SubnetCode, *args: Any) -> tuple[jax.Array, SharedWeights]:
+    def of_subnets(rest: Trained, summed: jax.Array, codes: SubnetCode, *args: Any) -> tuple[Losses, tuple[Trained, jax.Array]]:
         def add(total, code):
-            return jax.tree.map(jnp.add, total, jax.value_and_grad(loss)(weights, code, *args)), None
+            (value, _), gradient = of_subnet(rest, summed, code, *args)
+            return jax.tree.map(jnp.add, total, gradient), value
 
-        total, _ = jax.lax.scan(add, (jnp.zeros(()), jax.tree.map(jnp.zeros_like, weights)), codes)
-        return jax.tree.map(lambda leaf: leaf / codes.hidden.shape[0], total)
+        total, losses = jax.lax.scan(add, jax.tree.map(jnp.zeros_like, (rest, summed)), codes)
+        return losses, jax.tree.map(lambda leaf: leaf / len(codes.hidden), total)
 
-    return loss_and_gradient
+    return of_subnets

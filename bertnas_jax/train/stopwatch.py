@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Iterator
 
+from bertnas_jax.train.distributed import is_primary
 from bertnas_jax.train.run_folder import RunFolder
 
 STAGES_FILE = "stages.json"
@@ -22,7 +23,8 @@ class Stopwatch:
     @contextlib.contextmanager
     def stage(self, name: str, what: str) -> Iterator[None]:
         """Times its body as the stage of this name."""
-        print(f"== {name}: {what}", file=sys.stderr)
+        if is_primary():
+            print(f"== {name}: {what}", file=sys.stderr)
         start, before = time.monotonic(), self._seconds.get(name, 0.0)
         try:
             yield

@@ -2,23 +2,30 @@
 
 from __future__ import annotations
 
+import dataclasses
+import functools
 import pathlib
-from collections.abc import Callable, Iterator
 
-import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.sharding import Mesh
 
+from bertnas_jax.data import Batch
+from bertnas_jax.space import Subnet
 from bertnas_jax.supernet import SharedWeights, Supernet
 from bertnas_jax.train.config import SupernetTrainConfig
 from bertnas_jax.train.feed import Feed
 from bertnas_jax.train.fine_tune import as_arrays
 from bertnas_jax.train.in_place import in_place_gradient
-from bertnas_jax.train.loop import Run, make_step, train
-from bertnas_jax.train.objective import Objective, Reference, Trained
-from bertnas_jax.train.optimizer import make_optimizer
+from bertnas_jax.train.loop import Run
+from bertnas_jax.train.objective import Objective, Reference
+from bertnas_jax.train.optimizer import make_optimizer, make_schedule
+from bertnas_jax.train.progress import Told
 from bertnas_jax.train.sandwich import sandwich, stack_codes
 from bertnas_jax.train.sandwich_gradient import sandwich_gradient
+from bertnas_jax.train.sharding import train_on
+from bertnas_jax.train.step import LossAndGradient, make_step
+from bertnas_jax.train.subnet_gradient import behind_lookup, by_width
 
 
 def train_supernet(
@@ -30,49 +37,69 @@ def train_supernet(
     num_random: int,
     folder: pathlib.Path,
     seed: int,
+    mesh: Mesh | None = None,
 ) -> SharedWeights:
     """The weights after training; every Subnet of a step learns what the configuration's losses say.
 
     The fixed teacher is the weights as they are given, and its logits `teacher_logits` [n_train, C] on the
     training split. The Subnets of a step are scanned over, their gradients added up, in one compiled step.
+    `folder` is the run folder: checkpoints/supernet and metrics/supernet are written there.
 
     Raises:
       TrainingDiverged: a loss is not finite.
+      CheckpointMismatch: the folder's checkpoint is of another model.
       ValueError: the configuration does not fit the space, or needs logits that are not given.
     """
     if config.needs_soft_labels and teacher_logits is None:
         raise ValueError("teacher_logits must be given for soft labels, got None; predict the training split, or set output_weight=0")
-    objective = Objective(supernet, config, feed.is_regression)
+    objective = Objective(dataclasses.replace(supernet, compute_dtype=config.compute_dtype), config, feed.is_regression)
     num_steps = feed.num_steps(config.epochs)
 
-    def args_from(start: int) -> Iterator[tuple]:
-        for step, batch in enumerate(feed.train_stream(seed, start), start):
-            codes = stack_codes(supernet.space, sandwich(supernet.space, num_random, seed, step))
-            soft = teacher_logits[batch.index] if config.needs_soft_labels else None
-            yield codes, as_arrays(batch), soft, weights if objective.wanted else None
+    def subnets_of(step: int) -> tuple[Subnet, ...]:
+        return sandwich(supernet.space, num_random, seed, step)
+
+    def args_of(step: int, batch: Batch) -> tuple:
+        codes = stack_codes(supernet.space, subnets_of(step))
+        soft = teacher_logits[batch.index] if config.needs_soft_labels else None
+        return codes, as_arrays(batch), soft, weights if objective.wanted else None
 
     optimizer = make_optimizer(config, num_steps)
-    run = Run("supernet", num_steps, make_step(step_gradient(objective), optimizer), args_from, folder)
-    return train(run, objective.trained(weights), optimizer).shared
+    run = Run(
+        title="supernet",
+        num_steps=num_steps,
+        step=make_step(step_gradient(objective), optimizer),
+        batches=lambda part: feed.train_batches(seed, num_steps, part),
+        args_of=args_of,
+        told=Told(
+            ("largest", "smallest", *["random"] * num_random),
+            lambda step: [subnet.describe() for subnet in subnets_of(step)],
+            make_schedule(config, num_steps),
+        ),
+        folder=folder,
+        checkpoint_seconds=config.checkpoint_seconds,
+    )
+    return train_on(mesh, supernet.space.teacher, run, objective.trained(weights), optimizer).shared
 
 
-def step_gradient(objective: Objective) -> Callable[..., tuple[jax.Array, Trained]]:
-    """`(trained, codes, batch, soft labels or None, the fixed teacher's weights or None) -> (loss, gradient)`."""
-    label_weight = objective.config.label_weight
+def step_gradient(objective: Objective) -> LossAndGradient:
+    """`(trained, codes, batch, soft labels or None, the fixed teacher's weights or None) -> (losses [S], gradient)`."""
+    label_weight, widths = objective.config.label_weight, objective.per_width
 
-    def loss(trained, code, batch, soft, features):
-        return objective(trained, code, batch, Reference(soft, features), label_weight)[0]
+    def loss(narrow, trained, summed, code, batch, soft, features):
+        return narrow.after_lookup(trained, summed, code, batch, Reference(soft, features), label_weight)
 
-    def in_place_loss(trained, code, is_first, soft, batch, features):
-        return objective(trained, code, batch, Reference(soft, features), jnp.where(is_first, 1.0, label_weight))
+    def in_place_loss(narrow, trained, summed, code, batch, soft, is_first, features):
+        return narrow.after_lookup(trained, summed, code, batch, Reference(soft, features), jnp.where(is_first, 1.0, label_weight))
 
-    from_teacher = sandwich_gradient(loss)
-    from_largest = in_place_gradient(in_place_loss, objective.supernet.config.num_outputs)
+    if objective.config.distill_from == "largest":
+        of_subnet = by_width([functools.partial(in_place_loss, narrow) for narrow in widths])
+        of_subnets = in_place_gradient(of_subnet, objective.supernet.config.num_outputs)
+    else:
+        of_subnets = sandwich_gradient(by_width([functools.partial(loss, narrow) for narrow in widths]))
+    of_step = behind_lookup(objective.supernet.look_up, of_subnets)
 
     def gradient(trained, codes, batch, soft, teacher):
-        features = objective.teacher_features(teacher, batch)
-        if objective.config.distill_from == "largest":
-            return from_largest(trained, codes, batch, features)
-        return from_teacher(trained, codes, batch, soft, features)
+        given = () if objective.config.distill_from == "largest" else (soft,)
+        return of_step(trained, codes, batch, *given, objective.teacher_features(teacher, batch))
 
     return gradient

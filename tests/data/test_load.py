@@ -43,5 +43,5 @@ def test_refuses_what_the_task_is_not(folder, tmp_path):
         load_task(TaskSpec(task=folder, kind="regression"))
     with pytest.raises(ValueError, match="metric of a classification"):
         load_task(TaskSpec(task=folder, metric="pearson"))
-    with pytest.raises(FileNotFoundError, match="task must be 'demo', hub:name/config, a folder"):
+    with pytest.raises(FileNotFoundError, match="task must be 'demo', hub:name/config, text:FILE, a folder"):
         load_task(TaskSpec(task=str(tmp_path / "none")))

@@ -27,6 +27,9 @@ def test_the_metric_says_the_kind():
         ({"task": "folder", "text_column": "text"}, "must be named together"),
         ({"task": "folder", "pair_column": "other"}, "must be named together"),
         ({"text_column": "text", "label_column": "label"}, "'demo' must have no columns named"),
+        ({"task": "text:file", "metric": "f1"}, "text:file has no labels: columns, kind and metric must be ''"),
+        ({"task": "text:file", "text_column": "text", "label_column": "label"}, "text:file has no labels"),
+        ({"dev_file": "dev.txt"}, "dev_file must go with a task 'text:...', got 'dev.txt' with 'demo'"),
         ({"task": "hub:name/config"}, "hub:name/config must have its columns named"),
     ],
 )

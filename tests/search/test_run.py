@@ -65,6 +65,9 @@ def check_summary(folder, summary):
     assert json.loads((folder / "summary.json").read_text()) == summary
     subnet = Subnet.from_fields(summary["subnet"])
     assert Subnet.from_json((folder / "winner" / "subnet.json").read_text()) == subnet
+    keep_order = json.loads((folder / "layer_order.json").read_text())["keep_order"]
+    kept = json.loads((folder / "winner" / "subnet.json").read_text())["kept_layers"]
+    assert kept == summary["kept_layers"] == sorted(keep_order[: subnet.depth])
     assert read_config(folder / "winner").subnet == subnet
     load_checkpoint(folder / "winner", read_config(folder / "winner"), jax.random.key(0))
     assert summary["winner"]["compliant"] and summary["speedup_vs_tflite_bert_base"] >= 20

@@ -55,6 +55,29 @@ def test_kept_layers():
         SPACE.kept_layers(5)
 
 
+def test_importance_keeps_the_first_of_its_order_in_their_natural_order():
+    space = SearchSpace(TEACHER, (1, 2, 3), (64,), (4,), (256,), keep="importance", keep_order=(2, 0, 3, 1))
+    assert [space.kept_layers(depth) for depth in (1, 2, 3, 4)] == [(2,), (0, 2), (0, 2, 3), (0, 1, 2, 3)]
+    subnet = space.sample(random.Random(0))
+    fields = space.subnet_fields(subnet)
+    assert tuple(fields["kept_layers"]) == space.kept_layers(subnet.depth) and Subnet.from_fields(fields) == subnet
+
+
+@given(st.permutations(range(4)))
+def test_kept_layers_of_importance_are_nested(order):
+    space = SearchSpace(TEACHER, (1, 2, 3), (64,), (4,), (256,), keep="importance", keep_order=tuple(order))
+    kept = [set(space.kept_layers(depth)) for depth in (1, 2, 3, 4)]
+    assert all(fewer < more for fewer, more in zip(kept, kept[1:], strict=False))
+
+
+def test_before_the_order_is_known_sizes_are_and_blocks_are_not():
+    space = SearchSpace(TEACHER, (2, 4), (64,), (4,), (256,), keep="importance")
+    assert space.lacks_order and space.count == 2 and space.kept_layers(4) == (0, 1, 2, 3)
+    with pytest.raises(ValueError, match="keep_order must be known for keep='importance'"):
+        space.kept_layers(2)
+    assert not SPACE.lacks_order and not SearchSpace(TEACHER, (4,), (64,), (4,), (256,), keep="importance").lacks_order
+
+
 def test_largest_and_smallest_are_members_at_the_ends():
     assert SPACE.largest == TEACHER and SPACE.smallest == Subnet(32, 16, (Layer(2, 64),))
 
@@ -67,6 +90,9 @@ def test_largest_and_smallest_are_members_at_the_ends():
         ({"heads": (4, 8)}, "heads must not exceed the checkpoint's 4"),
         ({"ffns": (0, 64)}, "ffns must be increasing positive integers"),
         ({"keep": "last"}, "keep must be one of"),
+        ({"keep": "importance", "keep_order": (0, 1, 1, 2)}, "keep_order must name each of the 4 blocks once, counted from 0"),
+        ({"keep": "importance", "keep_order": (0, 1)}, "keep_order must name each of the 4 blocks once"),
+        ({"keep": "even", "keep_order": (0, 1, 2, 3)}, "keep must be 'importance' for a keep_order, got 'even'"),
     ],
 )
 def test_bad_choices_are_refused(changes, message):

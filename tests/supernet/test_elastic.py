@@ -17,8 +17,8 @@ from bertnas_jax.supernet import Supernet, encode_subnet, extract, share_weights
 
 CONFIG = BertConfig(Subnet.uniform(4, 32, 4, 64), vocab_size=50, max_positions=16, num_outputs=3)
 SPACES = {
-    keep: SearchSpace(CONFIG.subnet, depths=(1, 2, 4), hiddens=(16, 24, 32), heads=(1, 2, 4), ffns=(16, 64), keep=keep)
-    for keep in ("first", "even")
+    keep: SearchSpace(CONFIG.subnet, depths=(1, 2, 4), hiddens=(16, 24, 32), heads=(1, 2, 4), ffns=(16, 64), keep=keep, keep_order=order)
+    for keep, order in (("first", ()), ("even", ()), ("importance", (2, 0, 3, 1)))
 }
 
 
@@ -43,7 +43,7 @@ def compiled(shared_model):
 
 
 @settings(deadline=None, max_examples=12)
-@given(seed=st.integers(0, 2**32), keep=st.sampled_from(["first", "even"]))
+@given(seed=st.integers(0, 2**32), keep=st.sampled_from(sorted(SPACES)))
 def test_extracted_logits_equal_the_supernets(shared_model, compiled, seed, keep):
     config, weights = shared_model
     rng, numbers = random.Random(seed), np.random.default_rng(seed)

@@ -14,6 +14,7 @@ from bertnas_jax.train import Feed
 
 TINY = BertConfig(Subnet.uniform(2, 16, 2, 32), vocab_size=8, max_positions=16)
 SPACE = SearchSpace(TINY.subnet, depths=(1, 2), hiddens=(8, 16), heads=(1, 2), ffns=(16, 32))
+QUICK = SearchSpace(TINY.subnet, depths=(1, 2), hiddens=(16,), heads=(2,), ffns=(16, 32))  # compiles sooner
 
 
 def _split(rng, size, regression):

@@ -11,12 +11,12 @@ from bertnas_jax.model import Bert, BertConfig
 from bertnas_jax.space import SearchSpace, Subnet
 from bertnas_jax.supernet import Supernet, share_weights
 from bertnas_jax.train.config import SupernetTrainConfig
-from bertnas_jax.train.loop import TrainState, make_step
 from bertnas_jax.train.mesh import MeshConfig, make_mesh
 from bertnas_jax.train.objective import Objective
 from bertnas_jax.train.placement import shard_state
 from bertnas_jax.train.sandwich import sandwich, stack_codes
 from bertnas_jax.train.sharding import put, step_on_mesh
+from bertnas_jax.train.step import TrainState, make_step
 from bertnas_jax.train.supernet import step_gradient
 
 HEADS, ROWS, LENGTH, STEPS = 8, 16, 6, 2
@@ -53,8 +53,8 @@ def args_of(step, space=SPACE, teacher=None):
 def run(step, state, teacher):
     losses = []
     for number in range(STEPS):
-        state, value = step(state, *args_of(number, teacher=teacher))
-        losses.append(float(value))
+        state, report = step(state, *args_of(number, teacher=teacher))
+        losses.append(np.asarray(report.losses))
     return losses, jax.tree.map(np.asarray, state)
 
 

@@ -58,6 +58,11 @@ def test_a_loop_costs_its_trips_times_its_body_and_a_conditional_its_dearest_bra
     assert cost_of(LOOP) == HloCost(252768 + 8 * (15377 + 16640) + 272)
 
 
+def test_a_loop_over_what_only_the_run_knows_makes_the_most_trips():
+    text = LOOP.replace("constant(8)", "parameter(8)")
+    assert cost_of(text, most_trips=12) == HloCost(252768 + 12 * (15377 + 16640) + 272)
+
+
 def test_collectives_are_the_bytes_of_their_results():
     assert dict(cost_of(COLLECTIVES).collective_bytes) == {
         "all-reduce": 4 * (384 * 2 + 384 + 384 * 384),

@@ -4,7 +4,8 @@ import shutil
 
 import pytest
 
-from bertnas_jax.train import RunFolder, RunFolderError, SupernetConfig
+from bertnas_jax.train import RunFolder, RunFolderError, SupernetConfig, run_folder
+from bertnas_jax.train.mesh import MeshConfig
 
 
 @pytest.fixture
@@ -30,6 +31,24 @@ def test_a_moved_folder_is_still_its_run(config, tmp_path):
     RunFolder.open(config)
     shutil.move(config.workdir, tmp_path / "moved")
     RunFolder.open(dataclasses.replace(config, workdir=str(tmp_path / "moved")))
+
+
+def test_a_run_goes_on_on_another_mesh(config):
+    RunFolder.open(config)
+    folder = RunFolder.open(dataclasses.replace(config, mesh=MeshConfig(data=1, tensor=-1)))
+    assert folder.read_json("config.json")["mesh_tensor"] == -1
+
+
+def test_of_several_processes_the_primary_writes(config, monkeypatch):
+    RunFolder.open(config)
+    monkeypatch.setattr(run_folder, "is_primary", lambda: False)
+    folder = RunFolder.open(config)
+    folder.write_text("result", "other")
+    assert not folder.has("result")
+    with pytest.raises(RunFolderError, match="seed is 0 there and 1 here"):
+        RunFolder.open(dataclasses.replace(config, seed=1))
+    with pytest.raises(RunFolderError, match="workdir must be one folder for all processes"):
+        RunFolder.open(dataclasses.replace(config, workdir=config.workdir + "_elsewhere"))
 
 
 def test_no_folder_named():

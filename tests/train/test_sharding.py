@@ -14,12 +14,14 @@ import pytest
 from flax import nnx
 from jax.sharding import AbstractMesh, PartitionSpec
 
+from bertnas_jax.data import Buckets, Part
 from bertnas_jax.model import Bert, BertConfig
 from bertnas_jax.space import SearchSpace, Subnet
 from bertnas_jax.supernet import encode_subnet, share_weights
-from bertnas_jax.train.loop import TrainState
-from bertnas_jax.train.placement import describe, place_state
-from bertnas_jax.train.sharding import shard_args
+from bertnas_jax.train.mesh import MeshConfig, make_mesh
+from bertnas_jax.train.placement import describe, place_state, summarise_mesh
+from bertnas_jax.train.sharding import ROWS, check_rows, part_of, put_args, shard_args
+from bertnas_jax.train.step import TrainState
 
 REPOSITORY = pathlib.Path(__file__).resolve().parents[2]
 CONFIG = BertConfig(Subnet.uniform(2, 24, 6, 40), vocab_size=16, max_positions=8, pooling="cls")
@@ -75,7 +77,7 @@ def test_what_does_not_divide_is_whole_and_said():
 
 def test_an_unknown_parameter_is_whole_and_said():
     (placement,) = place_state(MESH, {"projection": jnp.zeros((4, 4))}, num_heads=1)
-    assert placement.spec == PartitionSpec(None, None) and placement.note == "whole: no axes are known for it"
+    assert placement.spec == PartitionSpec(None, None) and placement.notes == ("whole: no axes are known for it",)
 
 
 def test_rows_are_split_and_codes_are_whole():
@@ -87,8 +89,30 @@ def test_rows_are_split_and_codes_are_whole():
 
 
 def test_rows_that_do_not_divide_are_refused():
-    with pytest.raises(ValueError, match="data=2 and fsdp=4, got 12 rows; make the buckets with rows_multiple=8"):
+    with pytest.raises(ValueError, match="data=2 and fsdp=4, got 12 rows; make them with part=part_of"):
         shard_args(MESH, (np.zeros((12, 3)),), 6)
+
+
+def test_fewer_rows_than_devices_are_refused():
+    check_rows(MESH, Buckets((4, 8), tokens_per_batch=64))
+    with pytest.raises(ValueError, match="at least the 8 devices on .* got 7 rows of 8 tokens; use --tokens_per_batch=64 or more"):
+        check_rows(MESH, Buckets((4, 8), tokens_per_batch=63))
+
+
+def test_the_summary_says_what_could_not_be_split():
+    text = summarise_mesh(AbstractMesh((1, 1, 4), ("data", "fsdp", "tensor")), CONFIG)
+    assert text.startswith("mesh data=1 fsdp=1 tensor=4: 4 devices of 1 process, 0.0 MB of weights on each")
+    assert "note: 7 arrays are whole on tensor: 6 heads over 4 devices" in text
+
+
+def test_a_process_alone_makes_all_rows():
+    mesh = make_mesh(MeshConfig())
+    part = part_of(mesh)
+    assert part == Part(tuple(range(jax.device_count())), jax.device_count())
+    rows = np.arange(2 * part.count)
+    (placed,) = put_args((rows,), shard_args(mesh, (rows,), 1, part), part)
+    assert placed.sharding.spec == ROWS
+    np.testing.assert_array_equal(placed, rows)
 
 
 @pytest.mark.slow

@@ -5,11 +5,12 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from bertnas_jax.train import SupernetScorer
 from bertnas_jax.supernet import Supernet, share_weights
-from bertnas_jax.train import SupernetTrainConfig, train_supernet
+from bertnas_jax.train import SupernetScorer, SupernetTrainConfig, TrainingDiverged, train_supernet
 from bertnas_jax.train.sandwich import sandwich, stack_codes
-from tests.train.conftest import SPACE, TINY
+from tests.train.conftest import QUICK, SPACE, TINY
+
+LOGITS = np.random.default_rng(0).normal(size=(256, 2)).astype(np.float32)  # of the tiny feed's training split
 
 
 def test_sandwich_holds_both_ends_and_is_fixed_by_seed_and_step():
@@ -50,6 +51,26 @@ def test_hidden_states_and_relations_of_the_teacher_need_no_labels_and_come_back
     again = train_supernet(supernet, start, tiny_feed, None, config, 0, tmp_path, seed=0)
     jax.tree.map(np.testing.assert_array_equal, again, weights)
     assert not np.array_equal(weights.layers["attention"]["self"]["value"]["kernel"], start.layers["attention"]["self"]["value"]["kernel"])
+
+
+@pytest.mark.slow
+def test_a_divergence_names_the_subnet(tmp_path, tiny_feed, tiny_model):
+    """The second block is the largest Subnet's alone: it is poisoned, and the smallest is not until the gradients meet."""
+    weights = share_weights(tiny_model)
+    layers = jax.tree.map(lambda leaf: leaf.at[1].set(jnp.nan), weights.layers)
+    config = SupernetTrainConfig(epochs=0.5, learning_rate=1e-2)
+    message = rf"supernet: training must stay finite, but in step 1 of 18 the loss of {QUICK.largest.describe()} is nan \(1 of its 2 losses"
+    with pytest.raises(TrainingDiverged, match=message):
+        train_supernet(Supernet(QUICK, TINY), weights.replace(layers=layers), tiny_feed, LOGITS, config, 0, tmp_path, seed=0)
+
+
+@pytest.mark.slow
+def test_soft_labels_that_are_not_finite_are_found_in_the_step_that_reads_them(tmp_path, tiny_feed, tiny_model):
+    steps = [step for step, batch in enumerate(tiny_feed.train_batches(0, 37)) if 100 in batch.index]
+    logits, config = LOGITS.copy(), SupernetTrainConfig(epochs=1, learning_rate=1e-2)
+    logits[100] = np.inf
+    with pytest.raises(TrainingDiverged, match=rf"in step {steps[0] + 1} of 37 the loss of {QUICK.largest.describe()} is nan \(3 of its 3"):
+        train_supernet(Supernet(QUICK, TINY), share_weights(tiny_model), tiny_feed, logits, config, 1, tmp_path, seed=0)
 
 
 def test_soft_labels_need_the_teachers_logits(tmp_path, tiny_feed, tiny_model):
