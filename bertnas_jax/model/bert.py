@@ -15,7 +15,9 @@ import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Float, Int
 
+from bertnas_jax.model.attention import attention
 from bertnas_jax.model.contraction import contract_last
+from bertnas_jax.model.gelu import gelu
 from bertnas_jax.space import Subnet, Vocabulary
 
 POOLINGS = ("mean", "cls")
@@ -54,11 +56,6 @@ class BertConfig:
     def vocabulary(self) -> Vocabulary:
         """The sizes around the encoder, for counting parameters and FLOPs."""
         return Vocabulary(self.vocab_size, self.max_positions, self.type_vocab_size, self.num_outputs, self.pooling == "cls")
-
-
-def gelu(x: Float[Array, "..."]) -> Float[Array, "..."]:
-    """x * Phi(x), exact. Source: Hendrycks and Gimpel 2016, arXiv 1606.08415."""
-    return 0.5 * x * (1.0 + jax.lax.erf(x * (0.5**0.5)))
 
 
 def linear(width_in: int, width_out: int, rngs: nnx.Rngs) -> nnx.Linear:
@@ -122,10 +119,8 @@ class SelfAttention(nnx.Module):
     ) -> Float[Array, "B L NH"]:
         """The values that each query attends to, averaged by attention."""
         split = (*query.shape[:2], self.heads, self.head_dim)
-        query, key, value = query.reshape(split), key.reshape(split), value.reshape(split)
-        scores = jnp.einsum("blnh,bmnh->bnlm", query, key).astype(mask.dtype) + mask  # bfloat16 values have a float32 softmax
-        context = jnp.einsum("bnlm,bmnh->blnh", jax.nn.softmax(scores, axis=-1).astype(value.dtype), value)
-        return context.reshape(*query.shape[:2], self.heads * self.head_dim)
+        context = attention(query.reshape(split), key.reshape(split), value.reshape(split), mask)
+        return context.reshape(query.shape)
 
 
 class ResidualOutput(nnx.Module):

@@ -17,7 +17,7 @@ from flax import nnx
 from jaxtyping import Int
 
 from bertnas_jax.model import Parameters, assign_parameters
-from bertnas_jax.model.bert import gelu
+from bertnas_jax.model.gelu import gelu
 from bertnas_jax.supernet.sliced import pad_channels
 
 Values = dict[str, jax.Array]

@@ -10,6 +10,7 @@ from bertnas_jax.data import check_vocabulary, load_task, load_tokenizer
 from bertnas_jax.model import BertConfig, CheckpointError, check_weights, read_config, resolve_checkpoint
 from bertnas_jax.space import SearchSpace
 from bertnas_jax.train.feed import Feed, make_feed
+from bertnas_jax.train.freed_memory import keep_freed_memory
 from bertnas_jax.train.mesh import make_mesh
 from bertnas_jax.train.objective import check_relation_heads
 from bertnas_jax.train.run_folder import RunFolder
@@ -79,4 +80,5 @@ def open_train_job(config: SupernetConfig) -> TrainJob:
     Raises:
       ValueError, FileNotFoundError: as `read_inputs`, or the run folder cannot be used.
     """
+    keep_freed_memory()
     return TrainJob(**vars(read_inputs(config)), config=config, folder=RunFolder.open(config))
