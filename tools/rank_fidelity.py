@@ -15,7 +15,6 @@ import dataclasses
 import json
 import pathlib
 import random
-import shutil
 import sys
 
 import numpy as np
@@ -25,21 +24,10 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 from bertnas_jax.benchmark import RESULTS, write_result
 from bertnas_jax.benchmark.rank_agreement import rank_agreement
 from bertnas_jax.benchmark.records import check_settings, recorded
+from bertnas_jax.benchmark.trained_run import open_run, read_run
 from bertnas_jax.errors import explained
-from bertnas_jax.flags import config_from_json
-from bertnas_jax.space import SearchSpace, Subnet, count_flops, count_parameters
-from bertnas_jax.supernet import Supernet, extract
-from bertnas_jax.train import (
-    SupernetConfig,
-    SupernetScorer,
-    TrainConfig,
-    fine_tune,
-    open_train_job,
-    predict_model,
-    settle_layers,
-    supernet_stage,
-    teacher_stage,
-)
+from bertnas_jax.space import SearchSpace, Subnet
+from bertnas_jax.train import SupernetConfig, TrainConfig
 
 RECORDS = "subnets.jsonl"
 BASELINES = ("inherited", "parameters", "flops")
@@ -66,45 +54,15 @@ def spread_subnets(space: SearchSpace, cost_of, number: int, seed: int, draws_ea
     return [*chosen, space.largest]
 
 
-def read_run(workdir: str) -> SupernetConfig:
-    """The configuration of a trained run folder, which may have been moved.
-
-    Raises:
-      FileNotFoundError: the folder holds no trained supernet.
-    """
-    folder = pathlib.Path(workdir)
-    for name in ("config.json", "teacher.json", "supernet"):
-        if not (folder / name).exists():
-            raise FileNotFoundError(
-                f"workdir must hold a trained supernet, got {folder} without {name}; run python -m bertnas_jax.train first"
-            )
-    config = config_from_json(SupernetConfig, (folder / "config.json").read_text(encoding="utf-8"))
-    return dataclasses.replace(config, workdir=workdir)
-
-
 def collect(config: SupernetConfig, budget: TrainConfig, number: int, folder: pathlib.Path) -> tuple[str, list[dict]]:
     """The metric's name and one record a Subnet, of which those already in the folder are not made again."""
-    job = open_train_job(config)
-    teacher = teacher_stage(job)
-    job = settle_layers(job, teacher)
-    weights = supernet_stage(job, teacher)
-    scorer = SupernetScorer(Supernet(job.space, job.bert), weights, job.feed, len(job.feed.dev), config.seed)
-
-    def flops(subnet: Subnet) -> int:
-        return count_flops(subnet, job.bert.vocabulary, config.max_length)
+    trained = open_run(config)
+    subnets = {subnet.describe(): subnet for subnet in spread_subnets(trained.job.space, trained.flops, number, config.seed)}
 
     def record(name: str) -> dict:
-        subnet = subnets[name]
-        model = extract(weights, job.space, job.bert, subnet)
-        steps = folder / "steps"
-        fine_tune(model, job.feed, budget, steps, config.seed, subnet.describe(), teacher.train_logits)
-        trained = job.feed.task.score(predict_model(model, job.feed.dev_batches()), job.feed.dev.labels)
-        shutil.rmtree(steps)
-        sizes = {"flops": flops(subnet), "parameters": count_parameters(subnet, job.bert.vocabulary)}
-        return {"inherited": scorer.on_dev(subnet), "trained": trained} | sizes
+        return trained.train_alone(subnets[name], budget, folder / "steps")
 
-    subnets = {subnet.describe(): subnet for subnet in spread_subnets(job.space, flops, number, config.seed)}
-    return job.feed.task.metric, recorded(folder / RECORDS, "subnet", subnets, record)
+    return trained.job.feed.task.metric, recorded(folder / RECORDS, "subnet", subnets, record)
 
 
 def plot(records: list[dict], metric: str, tau: float, path: pathlib.Path) -> None:

@@ -15,7 +15,6 @@ import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Float, Int
 
-from bertnas_jax.model.attention import attention
 from bertnas_jax.model.contraction import contract_last
 from bertnas_jax.model.gelu import gelu
 from bertnas_jax.space import Subnet, Vocabulary
@@ -119,8 +118,10 @@ class SelfAttention(nnx.Module):
     ) -> Float[Array, "B L NH"]:
         """The values that each query attends to, averaged by attention."""
         split = (*query.shape[:2], self.heads, self.head_dim)
-        context = attention(query.reshape(split), key.reshape(split), value.reshape(split), mask)
-        return context.reshape(query.shape)
+        query, key, value = query.reshape(split), key.reshape(split), value.reshape(split)
+        scores = jnp.einsum("blnh,bmnh->bnlm", query, key).astype(mask.dtype) + mask  # bfloat16 values have a float32 softmax
+        context = jnp.einsum("bnlm,bmnh->blnh", jax.nn.softmax(scores, axis=-1).astype(value.dtype), value)
+        return context.reshape(*query.shape[:2], self.heads * self.head_dim)
 
 
 class ResidualOutput(nnx.Module):

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from flax import nnx
 
-from bertnas_jax.model import Bert, BertConfig, load_checkpoint, read_config, resolve_checkpoint
+from bertnas_jax.model import Bert, BertConfig, assign_parameters, get_parameters, load_checkpoint, read_config, resolve_checkpoint
 from bertnas_jax.model.bert import score_mask
 from bertnas_jax.space import Layer, Subnet
 from tests.conftest import REPOSITORY
@@ -72,3 +72,17 @@ def test_bert_large_has_the_parameters_it_is_known_for():
 def test_bad_configurations_are_refused(changes, message):
     with pytest.raises(ValueError, match=message):
         dataclasses.replace(TINY, **changes)
+
+
+@jax.numpy_dtype_promotion("standard")  # of flax's own LayerNorm
+def test_bfloat16_weights_have_a_float32_softmax_and_bfloat16_logits():
+    config = BertConfig(Subnet.uniform(2, 32, 4, 64), vocab_size=50, max_positions=16)
+    exact = Bert(config, nnx.Rngs(0))
+    coarse = nnx.clone(exact)
+    assign_parameters(coarse, jax.tree.map(lambda leaf: leaf.astype(jnp.bfloat16), get_parameters(exact)))
+    ids = jnp.arange(8, dtype=jnp.int32)[None]
+    logits = coarse(ids, ids * 0 + 1, ids * 0)
+    assert logits.dtype == jnp.bfloat16
+    np.testing.assert_allclose(logits.astype(jnp.float32), exact(ids, ids * 0 + 1, ids * 0), atol=0.05)  # 8 bits of mantissa
+    jaxpr = str(jax.make_jaxpr(coarse)(ids, ids * 0 + 1, ids * 0))
+    assert "f32[1,4,8,8] = exp" in jaxpr and "bf16[1,4,8,8] = exp" not in jaxpr

@@ -52,8 +52,8 @@ def config(tmp_path_factory):
         num_random=0,
         task=TaskSpec(task=str(folder)),
         space=SpaceConfig(depths=(1, 2), ffns=(256, 512)),
-        teacher=TrainConfig(epochs=0.5, learning_rate=1e-4),
-        supernet=SupernetTrainConfig(learning_rate=1e-4),
+        teacher=TrainConfig(epochs=0.5, learning_rate=5e-5),
+        supernet=SupernetTrainConfig(learning_rate=5e-5),
     )
 
 
