@@ -16,15 +16,12 @@ LENGTH_MULTIPLE = 2  # SST-2 train, all-MiniLM's tokens, 8 buckets of 1024: 4 pa
 class Buckets:
     """Lengths L that examples are padded to, and the rows B of a batch of each: about `tokens_per_batch` / L.
 
-    B is a multiple of `rows_multiple` (so that it divides over as many devices), and at least that.
-
     Raises:
       ValueError: the lengths are not increasing and positive, or a number is not positive.
     """
 
     lengths: tuple[int, ...]
     tokens_per_batch: int
-    rows_multiple: int = 1
 
     def __post_init__(self):
         if not self.lengths or list(self.lengths) != sorted(set(self.lengths)) or self.lengths[0] < 1:
@@ -32,12 +29,8 @@ class Buckets:
                 f"Buckets.lengths must be increasing positive integers, got {self.lengths}; "
                 "list each length once"
             )
-        for name, value in (("tokens_per_batch", self.tokens_per_batch), ("rows_multiple", self.rows_multiple)):
-            if value < 1:
-                raise ValueError(
-                    f"Buckets.{name} must be at least 1, got {value}; "
-                    "use e.g. 1024 tokens and a multiple of 1"
-                )
+        if self.tokens_per_batch < 1:
+            raise ValueError(f"Buckets.tokens_per_batch must be at least 1, got {self.tokens_per_batch}; use e.g. 1024")
 
     @property
     def shapes(self) -> tuple[tuple[int, int], ...]:
@@ -46,7 +39,7 @@ class Buckets:
 
     def rows(self, length: int) -> int:
         """Rows of a batch padded to `length`."""
-        return max(1, self.tokens_per_batch // length // self.rows_multiple) * self.rows_multiple
+        return max(1, self.tokens_per_batch // length)
 
     def spend(self, counts: Sequence[int]) -> tuple[int, tuple[bool, ...]]:
         """Fewest tokens that batches of `counts[i]` examples in bucket i take up, filler rows included, and how.
@@ -86,7 +79,6 @@ def choose_buckets(
     tokens_per_batch: int,
     max_buckets: int = 8,
     length_multiple: int = LENGTH_MULTIPLE,
-    rows_multiple: int = 1,
 ) -> Buckets:
     """The buckets, at most `max_buckets`, in which examples of these lengths take up the fewest tokens.
 
@@ -107,7 +99,7 @@ def choose_buckets(
         return buckets.spend(np.bincount(buckets.assign(lengths), minlength=len(buckets.lengths)).tolist())[0]
 
     choices = _least_padding(rounded, counts, max_buckets)
-    return min((Buckets(tuple(ends), tokens_per_batch, rows_multiple) for ends in choices), key=spent)
+    return min((Buckets(tuple(ends), tokens_per_batch) for ends in choices), key=spent)
 
 
 def _least_padding(rounded: np.ndarray, counts: np.ndarray, max_buckets: int) -> list[list[int]]:

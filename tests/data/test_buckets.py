@@ -14,11 +14,6 @@ def test_rows_fill_the_tokens():
     assert Buckets((8, 24, 100), 64).shapes == ((8, 8), (2, 24), (1, 100))
 
 
-def test_rows_are_a_multiple_that_devices_can_share():
-    assert Buckets((8, 24, 100), 800, rows_multiple=8).shapes == ((96, 8), (32, 24), (8, 100))
-    assert Buckets((8, 100), 64, rows_multiple=8).shapes == ((8, 8), (8, 100))
-
-
 def test_the_shortest_bucket_that_holds_an_example_is_taken():
     assert Buckets((4, 8), 64).assign(np.array([1, 4, 5, 8])).tolist() == [0, 0, 1, 1]
 
