@@ -21,6 +21,7 @@ from bertnas_jax.space import SearchSpace, Subnet, Vocabulary, count_flops
 from bertnas_jax.train.mesh import MeshConfig
 from bertnas_jax.train.tpu import CHIPS, Chip, chip_of
 
+COMPUTE_DTYPE = "bfloat16"  # what --supernet_compute_dtype would be on a TPU
 VOCABULARY = 30522  # of bert-base-uncased and bert-large-uncased
 TEACHERS = {  # Source: Devlin et al. 2018, arXiv 1810.04805, section 3
     "bert_base": Subnet.uniform(12, 768, 12, 3072),
@@ -154,7 +155,7 @@ def describe_plan(plan: Plan) -> str:
     collectives = ", ".join(f"{kind} {size / 1e6:,.1f} MB" for kind, size in plan.collective_bytes.items()) or "none"
     lines = [
         f"{plan.model} supernet on {plan.topology}: {plan.chips} chips, mesh data={plan.mesh[0]} fsdp={plan.mesh[1]} tensor={plan.mesh[2]}",
-        f"  batch              {plan.rows:,} x {plan.seq_len} tokens, {plan.subnets} subnets a step, each priced as the largest",
+        f"  batch              {plan.rows:,} x {plan.seq_len} tokens, {plan.subnets} subnets a step, each priced as the largest, blocks in {COMPUTE_DTYPE}",
         f"  memory per chip    {gb:.2f} GB of {chip.memory_gb} GB{'' if gb <= chip.memory_gb else ': DOES NOT FIT'}",
         f"  model FLOPs        {plan.model_flops / 1e12:,.1f} TFLOP a step",
         f"  collectives        {collectives} a step and device",

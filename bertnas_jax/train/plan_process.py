@@ -23,7 +23,7 @@ from bertnas_jax.train.hlo_cost import cost_of
 from bertnas_jax.train.mesh import MeshConfig, make_mesh
 from bertnas_jax.train.objective import Objective
 from bertnas_jax.train.optimizer import make_optimizer
-from bertnas_jax.train.plan import VOCABULARY, Plan, PlanConfig
+from bertnas_jax.train.plan import COMPUTE_DTYPE, VOCABULARY, Plan, PlanConfig
 from bertnas_jax.train.sandwich import sandwich, stack_codes
 from bertnas_jax.train.sharding import jit_on_mesh, row_shards, shard_args
 from bertnas_jax.train.step import TrainState, make_step
@@ -72,7 +72,7 @@ def _compile_step(config: PlanConfig, mesh: Mesh):
     space = config.space
     bert = BertConfig(space.teacher, vocab_size=VOCABULARY)
     training = SupernetTrainConfig()
-    objective, optimizer = Objective(Supernet(space, bert), training, regression=False), make_optimizer(training, 1000)
+    objective, optimizer = Objective(Supernet(space, bert, COMPUTE_DTYPE), training, regression=False), make_optimizer(training, 1000)
     weights = jax.eval_shape(lambda: share_weights(Bert(bert, nnx.Rngs(0))))
     trained = jax.eval_shape(objective.trained, weights)
     state = TrainState(trained, jax.eval_shape(optimizer.init, trained))
