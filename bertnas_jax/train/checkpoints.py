@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import logging
 import pathlib
 from collections.abc import Iterator
 from typing import Any
@@ -32,6 +33,15 @@ def full_disk_is_oserror() -> Iterator[None]:
         raise OSError(errno.ENOSPC, "a checkpoint could not be written, the last whole one is kept") from error
 
 
+class _WithoutTraceback(logging.Filter):
+    """Leaves orbax's messages without their tracebacks: it raises the same error, and who ends the program tells it."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        if "orbax" in pathlib.Path(record.pathname).parts:
+            record.exc_info = None
+        return True
+
+
 class Checkpoints:
     """The checkpoints of one loop under a folder, written in the background: the state, and the position in the batches.
 
@@ -39,7 +49,8 @@ class Checkpoints:
     """
 
     def __init__(self, folder: pathlib.Path):
-        self._folder = folder.absolute()
+        self._folder, self._filter = folder.absolute(), _WithoutTraceback()
+        logging.getLogger("absl").addFilter(self._filter)  # orbax's logger
         options = ocp.CheckpointManagerOptions(max_to_keep=1, create=True, cleanup_tmp_directories=True)
         self._manager = ocp.CheckpointManager(self._folder, options=options)
 
@@ -73,9 +84,12 @@ class Checkpoints:
         """Waits until what was saved is whole, unless an error ends this process of several: a save may then wait for ever."""
         if ends_alone():
             return
-        with full_disk_is_oserror():
-            self._manager.wait_until_finished()
-            self._manager.close()
+        try:
+            with full_disk_is_oserror():
+                self._manager.wait_until_finished()
+                self._manager.close()
+        finally:
+            logging.getLogger("absl").removeFilter(self._filter)
 
 
 def check_same_arrays(folder: pathlib.Path, tree: Any) -> None:

@@ -72,6 +72,19 @@ def test_what_was_saved_is_the_state_of_then(tmp_path, batches):
     np.testing.assert_array_equal(found.parameters["layers"]["query"], 1.0)
 
 
+def test_a_full_disk_under_a_write_in_the_background_is_told_once(tmp_path, batches, monkeypatch, caplog):
+    async def finalize(self):
+        raise ValueError("RESOURCE_EXHAUSTED: No space left on device")
+
+    monkeypatch.setattr(atomicity.AtomicRenameTemporaryPath, "finalize", finalize)
+    checkpoints = Checkpoints(tmp_path)
+    checkpoints.save(1, state_of(1.0), batches)
+    with pytest.raises(OSError, match="a checkpoint could not be written, the last whole one is kept"):
+        checkpoints.close()
+    told = [record for record in caplog.records if record.levelname == "ERROR"]
+    assert told and not any(record.exc_info for record in told)
+
+
 def test_what_was_left_half_written_is_deleted(tmp_path, batches):
     checkpoints = Checkpoints(tmp_path)
     checkpoints.save(1, state_of(1.0), batches)
