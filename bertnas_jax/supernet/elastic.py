@@ -25,15 +25,15 @@ import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Float, Int
 
-from bertnas_jax.model import BertConfig, Parameters, assign_parameters
+from bertnas_jax.model import Bert, BertConfig, Parameters, assign_parameters
 from bertnas_jax.model.bert import Attention, Embeddings, FeedForward, Head, layer_norm, score_mask
 from bertnas_jax.space import SearchSpace
 from bertnas_jax.supernet.blocks import Blocks
 from bertnas_jax.supernet.encode import SubnetCode, encode_subnet
 from bertnas_jax.supernet.features import Features, Wanted, project_last
-from bertnas_jax.supernet.sliced import pad_channels, run_cut
+from bertnas_jax.supernet.sliced import corner_like, pad_channels, run_cut
 from bertnas_jax.supernet.stages import ATTENTION, FEED_FORWARD, Branch
-from bertnas_jax.supernet.weights import SharedWeights
+from bertnas_jax.supernet.weights import SharedWeights, share_weights
 
 
 @dataclasses.dataclass(frozen=True)
@@ -79,6 +79,12 @@ class Supernet:
         """The supernet of each hidden width alone: what costs by width, the gradient above all, is made for each of them."""
         return tuple(dataclasses.replace(self, space=dataclasses.replace(self.space, hiddens=(hidden,))) for hidden in self.space.hiddens)
 
+    def corner(self, around: SharedWeights) -> SharedWeights:
+        """What Subnets of this space's one hidden width use of the weights around the blocks: without tables and blocks."""
+        (hidden,) = self.space.hiddens
+        config = dataclasses.replace(self.config, subnet=dataclasses.replace(self.config.subnet, hidden=hidden))
+        return corner_like(around, jax.eval_shape(lambda: share_weights(Bert(config, nnx.Rngs(0)))).around_blocks())
+
     def look_up(self, tables: Parameters, input_ids: Int[Array, "B L"], token_type_ids: Int[Array, "B L"]) -> Float[Array, "B L D"]:
         """The summed embeddings, the same for every Subnet; `tables` are those of `SharedWeights.split_tables`."""
         embeddings = nnx.eval_shape(lambda: Embeddings(self.config, nnx.Rngs(0)))
@@ -88,15 +94,24 @@ class Supernet:
         return embeddings.summed(input_ids, token_type_ids)
 
     def after_lookup(
-        self, rest: SharedWeights, code: SubnetCode, summed: Float[Array, "B L D"], attention_mask: Int[Array, "B L"], wanted: Wanted
+        self,
+        rest: SharedWeights,
+        code: SubnetCode,
+        summed: Float[Array, "B L D"],
+        attention_mask: Int[Array, "B L"],
+        wanted: Wanted,
+        onto: Parameters | None = None,
     ) -> Features:
-        """The features behind the summed embeddings, by a supernet of one hidden width; `rest` has no tables."""
+        """The features behind the summed embeddings, by a supernet of one hidden width; `rest` has no tables.
+
+        The gradient of the blocks' parameters is added to `onto`, as `Blocks` says.
+        """
         (hidden,) = self.space.hiddens
         config = dataclasses.replace(self.config, subnet=dataclasses.replace(self.config.subnet, hidden=hidden))
         norm = nnx.eval_shape(lambda: layer_norm(hidden, config.layer_norm_eps, nnx.Rngs(0)))
         head = nnx.eval_shape(lambda: Head(config, nnx.Rngs(0)))
         x = run_cut(norm, rest.embeddings["LayerNorm"], summed[..., :hidden]).astype(self.compute_dtype)
-        stream = self._blocks(wanted)(rest.layers, x, score_mask(attention_mask), code)
+        stream = self._blocks(wanted)(rest.layers, x, score_mask(attention_mask), code, onto)
         states = pad_channels(stream.after_each, self.config.subnet.hidden) if wanted.hidden else None
         projections = project_last(self.space, rest, code, stream.before_last) if wanted.projections else None
         logits = run_cut(head, rest.head, stream.last.astype(summed.dtype), attention_mask)

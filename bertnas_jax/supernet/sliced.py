@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 from flax import nnx
@@ -14,6 +16,17 @@ def run_cut(abstract: nnx.Module, parameters: Parameters, *args):
     module = nnx.clone(abstract)
     assign_parameters(module, jax.tree.map(lambda leaf: leaf.astype(args[0].dtype), parameters))
     return module(*args)
+
+
+def corner_like(tree: Any, abstract: Any) -> Any:
+    """The leading corner of every array, of the abstract tree's shapes."""
+    return jax.tree.map(lambda leaf, cut: leaf[tuple(map(slice, cut.shape))], tree, abstract)
+
+
+def add_to_corner(whole: jax.Array, part: jax.Array) -> jax.Array:
+    """`whole` with `part` added to its leading corner."""
+    corner = whole[tuple(map(slice, part.shape))] + part
+    return jax.lax.dynamic_update_slice(whole, corner, (0,) * whole.ndim)
 
 
 def pad_channels(x: jax.Array, width: int) -> jax.Array:

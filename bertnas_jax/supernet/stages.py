@@ -1,8 +1,8 @@
 """A half of a block as stages over named values, so that its gradient is replayed from the values that were kept.
 
-`jax.grad` of a `lax.switch` keeps the intermediates of every branch, taken or not. Here all branches keep
-the same values, padded to the widest; the gradient of a stage is `jax.vjp` at what it read, and XLA drops
-the part of that forward pass that the gradient does not need.
+`jax.grad` of a choice between branches keeps the intermediates of every branch, taken or not. Here all branches keep
+the same values, each at its own width in buffers of the widest; the gradient of a stage is `jax.vjp` at what it read,
+and XLA drops the part of that forward pass that the gradient does not need.
 """
 
 from __future__ import annotations
@@ -18,7 +18,6 @@ from jaxtyping import Int
 
 from bertnas_jax.model import Parameters, assign_parameters
 from bertnas_jax.model.gelu import gelu
-from bertnas_jax.supernet.sliced import pad_channels
 
 Values = dict[str, jax.Array]
 
@@ -51,55 +50,64 @@ STREAM = ("input", "summed", "output")  # the values that are as wide as the res
 class Branch:
     """A half at static widths, over the stacked parameters of all blocks.
 
-    `module` is abstract. Of the values those between the half's projections are `inner` wide and padded to `padded`;
-    the others are `hidden` wide.
+    `module` is abstract. Of the values those between the half's projections are `inner` wide, `widest` in the widest
+    branch; the others are `hidden` wide.
     """
 
     module: nnx.Module
     stages: Sequence[Stage]
     hidden: int
     inner: int
-    padded: int
+    widest: int
 
     @property
     def kept(self) -> tuple[str, ...]:
-        """The values that are kept for the gradient, besides the input."""
-        return tuple(name for stage in self.stages[:-1] for name in stage.writes)
+        """The values that are kept for the gradient."""
+        return "input", *(name for stage in self.stages[:-1] for name in stage.writes)
 
-    def corner(self, stacked: Parameters) -> Parameters:
-        """The stacked parameters of all blocks, cut to this branch's widths."""
-        return jax.tree.map(lambda leaf, cut: leaf[(slice(None), *map(slice, cut.shape))], stacked, self._shapes())
+    def forward(
+        self, read: tuple[Parameters, Int[jax.Array, ""], jax.Array], carry: tuple[jax.Array, Values | None]
+    ) -> tuple[jax.Array, Values | None]:
+        """The half's output from its input; what the gradient needs is put into the stack of kept values, if there is one.
 
-    def forward(self, stacked: Parameters, block: Int[jax.Array, ""], x: jax.Array, mask: jax.Array) -> tuple[jax.Array, Values]:
-        """The half's output and what it keeps for the gradient, padded."""
+        `read` is the stacked parameters of all blocks, the block, and the mask of scores.
+        """
+        (stacked, block, mask), (x, kept) = read, carry
         values = {"input": x, "mask": mask}
         parameters = self._parameters(stacked, block)
         for stage in self.stages:
             written = self._apply(stage, parameters, *(values[name] for name in stage.reads))
             values |= dict(zip(stage.writes, written, strict=True))
-        return values["output"], {name: pad_channels(values[name], self.kept_width(name)) for name in self.kept}
+        return values["output"], kept and {name: put_block(kept[name], values[name], block) for name in self.kept}
 
-    def kept_width(self, name: str) -> int:
-        """Channels that the value is padded to, the same for every branch of a half."""
-        return self.hidden if name in STREAM else self.padded
+    @property
+    def kept_widths(self) -> dict[str, int]:
+        """The widest that each kept value is in any branch."""
+        return {name: self.hidden if name in STREAM else self.widest for name in self.kept}
 
     def backward(
-        self, stacked: Parameters, block: Int[jax.Array, ""], x: jax.Array, mask: jax.Array, kept: Values, gradient: jax.Array
-    ) -> tuple[Parameters, jax.Array]:
-        """The gradients of the block's parameters and of the half's input, padded, from that of its output."""
-        values = {"input": x, "mask": mask}
-        values |= {name: value if name in STREAM else value[..., : self.inner] for name, value in kept.items()}
+        self, read: tuple[Parameters, Int[jax.Array, ""], jax.Array, Values], carry: tuple[jax.Array, Parameters]
+    ) -> tuple[jax.Array, Parameters]:
+        """The gradient of the half's input from that of its output; the parameters' is added to the stack of all blocks'.
+
+        `read` is that of `forward`, and the stack of kept values.
+        """
+        (stacked, block, mask, kept), (gradient, of_stacked) = read, carry
+        values = {name: self._take(name, value, block) for name, value in kept.items()} | {"mask": mask}
         parameters = self._parameters(stacked, block)
         gradients = {"output": gradient}
-        of_parameters = jax.tree.map(jnp.zeros_like, parameters)
+        of_parameters = None
         for stage in reversed(self.stages):
             primals = tuple(values[name] for name in stage.reads)
             _, pull = jax.vjp(functools.partial(self._apply, stage), parameters, *primals)
             found, *of_reads = pull(tuple(gradients[name] for name in stage.writes))
-            of_parameters = jax.tree.map(jnp.add, of_parameters, found)
+            of_parameters = found if of_parameters is None else jax.tree.map(jnp.add, of_parameters, found)
             for name, value in zip(stage.reads, of_reads, strict=True):
                 gradients[name] = gradients[name] + value if name in gradients else value
-        return jax.tree.map(_pad_to_block, of_parameters, stacked), gradients["input"]
+        return gradients["input"], jax.tree.map(lambda all, new: _add_to_block(all, new, block), of_stacked, of_parameters)
+
+    def _take(self, name: str, stack: jax.Array, block: Int[jax.Array, ""]) -> jax.Array:
+        return block_corner(stack, block, (*stack.shape[1:-1], self.hidden if name in STREAM else self.inner))
 
     def _apply(self, stage: Stage, parameters: Parameters, *values: jax.Array) -> tuple[jax.Array, ...]:
         module = nnx.clone(self.module)
@@ -107,16 +115,25 @@ class Branch:
         return stage.run(module, *values)
 
     def _parameters(self, stacked: Parameters, block: Int[jax.Array, ""]) -> Parameters:
-        return jax.tree.map(lambda leaf, cut: _block_corner(leaf, block, cut.shape), stacked, self._shapes())
+        return jax.tree.map(lambda leaf, cut: block_corner(leaf, block, cut.shape), stacked, self._shapes())
 
     def _shapes(self) -> Parameters:
         return nnx.to_pure_dict(nnx.state(self.module, nnx.Param))
 
 
-def _block_corner(leaf: jax.Array, block: Int[jax.Array, ""], shape: tuple[int, ...]) -> jax.Array:
-    start = (block, *[jnp.zeros((), block.dtype)] * len(shape))
-    return jax.lax.dynamic_slice(leaf, start, (1, *shape))[0]
+def block_corner(stack: jax.Array, block: Int[jax.Array, ""], shape: tuple[int, ...]) -> jax.Array:
+    """The leading corner of a block's part of a stack."""
+    return jax.lax.dynamic_slice(stack, _corner_start(block, shape), (1, *shape))[0]
 
 
-def _pad_to_block(leaf: jax.Array, stacked: jax.Array) -> jax.Array:
-    return jnp.pad(leaf, [(0, full - size) for size, full in zip(leaf.shape, stacked.shape[1:], strict=True)])
+def put_block(stack: jax.Array, new: jax.Array, block: Int[jax.Array, ""]) -> jax.Array:
+    """The stack with `new` in the leading corner of a block's part."""
+    return jax.lax.dynamic_update_slice(stack, new[None], _corner_start(block, new.shape))
+
+
+def _add_to_block(stack: jax.Array, new: jax.Array, block: Int[jax.Array, ""]) -> jax.Array:
+    return put_block(stack, block_corner(stack, block, new.shape) + new, block)
+
+
+def _corner_start(block: Int[jax.Array, ""], shape: tuple[int, ...]) -> tuple[jax.Array, ...]:
+    return (block, *[jnp.zeros((), block.dtype)] * len(shape))

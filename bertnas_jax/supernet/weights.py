@@ -16,13 +16,17 @@ class SharedWeights:
     """Parameters of a `Bert`; every leaf of `layers` has the block as its first axis."""
 
     embeddings: Parameters
-    layers: Parameters
+    layers: Parameters | None
     head: Parameters
 
     def split_tables(self) -> tuple[Parameters, SharedWeights]:
         """The tables that tokens are looked up in, and these weights without them."""
         tables = {name: value for name, value in self.embeddings.items() if name in TABLES}
         return tables, self.replace(embeddings={name: value for name, value in self.embeddings.items() if name not in TABLES})
+
+    def around_blocks(self) -> SharedWeights:
+        """These weights without tables and blocks: what is small."""
+        return self.split_tables()[1].replace(layers=None)
 
     def with_tables(self, tables: Parameters) -> SharedWeights:
         """These weights with the tables that `split_tables` took."""

@@ -25,13 +25,12 @@ def in_place_gradient(of_subnet: SubnetGradient, num_outputs: int):
         def add(carry, subnet):
             total, soft = carry
             code, is_first = subnet
-            (value, logits), gradient = of_subnet(rest, summed, code, batch, soft, is_first, *args)
-            total = jax.tree.map(jnp.add, total, gradient)
-            return (total, jnp.where(is_first, logits.astype(soft.dtype), soft)), value
+            total, value, logits = of_subnet(total, 1 / count, rest, summed, code, batch, soft, is_first, *args)
+            return (total, jnp.where(is_first, logits, soft)), value
 
         count = len(codes.hidden)
         start = jax.tree.map(jnp.zeros_like, (rest, summed)), jnp.zeros((len(batch["weight"]), num_outputs))
         (total, _), losses = jax.lax.scan(add, start, (codes, jnp.arange(count) == 0))
-        return losses, jax.tree.map(lambda leaf: leaf / count, total)
+        return losses, total
 
     return of_subnets

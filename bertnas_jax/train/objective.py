@@ -10,6 +10,7 @@ import jax.numpy as jnp
 from flax import struct
 from jaxtyping import Array, Float
 
+from bertnas_jax.model import Parameters
 from bertnas_jax.space import SearchSpace
 from bertnas_jax.supernet import Features, SharedWeights, SubnetCode, Supernet, Wanted
 from bertnas_jax.train.config import SupernetTrainConfig
@@ -26,6 +27,14 @@ class Trained:
 
     shared: SharedWeights
     projection: Float[Array, "D E"] | None
+
+    def split_blocks(self) -> tuple[Parameters, Trained]:
+        """The blocks' parameters, and the rest without tables."""
+        return self.shared.layers, self.replace(shared=self.shared.around_blocks())
+
+    def with_blocks(self, layers: Parameters) -> Trained:
+        """These arrays with the blocks that `split_blocks` took."""
+        return self.replace(shared=self.shared.replace(layers=layers))
 
 
 @struct.dataclass
@@ -80,11 +89,23 @@ class Objective:
         """The objective of each hidden width of the space alone."""
         return tuple(dataclasses.replace(self, supernet=narrow) for narrow in self.supernet.per_width)
 
+    def corner(self, around: Trained, summed: Float[Array, "B L D"]) -> tuple[Trained, Float[Array, "B L E"]]:
+        """What an objective of one hidden width uses of the trained arrays around the blocks and of the summed embeddings."""
+        (hidden,) = self.supernet.space.hiddens
+        return around.replace(shared=self.supernet.corner(around.shared)), summed[..., :hidden]
+
     def after_lookup(
-        self, trained: Trained, summed: Float[Array, "B L D"], code: SubnetCode, batch: dict[str, Array], reference: Reference, label_weight: Any
+        self,
+        trained: Trained,
+        summed: Float[Array, "B L E"],
+        onto: Parameters,
+        code: SubnetCode,
+        batch: dict[str, Array],
+        reference: Reference,
+        label_weight: Any,
     ) -> tuple[Float[Array, ""], Float[Array, "B C"]]:
-        """As a call, behind the summed embeddings and for one hidden width; `trained` has no tables."""
-        features = self.supernet.after_lookup(trained.shared, code, summed, batch["attention_mask"], self.wanted)
+        """As a call, of the `corner` of an objective of one hidden width and the blocks, whose gradient is added to `onto`."""
+        features = self.supernet.after_lookup(trained.shared, code, summed, batch["attention_mask"], self.wanted, onto)
         return self._of_features(trained, features, code, batch, reference, label_weight)
 
     def _of_features(self, trained, features, code, batch, reference, label_weight):

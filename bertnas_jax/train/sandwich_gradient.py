@@ -14,14 +14,14 @@ from bertnas_jax.train.subnet_gradient import SubnetGradient
 
 
 def sandwich_gradient(of_subnet: SubnetGradient):
-    """What `behind_lookup` takes: a scan over codes stacked along S, which holds one Subnet's gradient at a time."""
+    """What `behind_lookup` takes: a scan over codes stacked along S, which adds one Subnet's gradient after the other."""
 
     def of_subnets(rest: Trained, summed: jax.Array, codes: SubnetCode, *args: Any) -> tuple[Losses, tuple[Trained, jax.Array]]:
         def add(total, code):
-            (value, _), gradient = of_subnet(rest, summed, code, *args)
-            return jax.tree.map(jnp.add, total, gradient), value
+            total, value, _ = of_subnet(total, 1 / len(codes.hidden), rest, summed, code, *args)
+            return total, value
 
         total, losses = jax.lax.scan(add, jax.tree.map(jnp.zeros_like, (rest, summed)), codes)
-        return losses, jax.tree.map(lambda leaf: leaf / len(codes.hidden), total)
+        return losses, total
 
     return of_subnets

@@ -1,12 +1,13 @@
 """The gradient of a step's Subnets: each at its own hidden width, all behind one lookup of the embeddings.
 
-A `lax.switch` over widths around the loss and its gradient holds nothing between the two; a gradient of a
-switch would keep what every width keeps. The tables of embeddings are most of the weights, and the Subnets
+The loss and its gradient are made at each width from the corner of the weights that the width uses, and added to
+that corner of the step's gradient, where it is: what a Subnet does not use of the weights costs it nothing. The tables of embeddings are most of the weights, and the Subnets
 of a step look the same tokens up: their gradient is added up where it is small, [B, L, D].
 """
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -16,29 +17,54 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from bertnas_jax.supernet import SubnetCode
+from bertnas_jax.supernet.choose import run_chosen
+from bertnas_jax.supernet.sliced import add_to_corner
 from bertnas_jax.train.objective import Trained, inputs_of
 from bertnas_jax.train.step import LossAndGradient, Losses
 
 Batch = dict[str, jax.Array]
-# (trained without tables, summed embeddings, code, batch, *args) -> (loss, logits)
+Total = tuple[Trained, Float[Array, "B L D"]]  # the gradients of the trained arrays without tables, and of the summed embeddings
+# (trained without tables, summed embeddings, gradient that the blocks' is added to, code, batch, *args) -> (loss, logits)
 WidthLoss = Callable[..., tuple[Float[Array, ""], Float[Array, "B C"]]]
-# the same arguments -> ((loss, logits), (gradient of the first, of the second))
-SubnetGradient = Callable[..., tuple[tuple[jax.Array, jax.Array], tuple[Trained, jax.Array]]]
+# (total, share, trained without tables, summed embeddings, code, batch, *args)
+# -> (total with that share of the Subnet's gradient added, loss, logits)
+SubnetGradient = Callable[..., tuple[Total, Float[Array, ""], Float[Array, "B C"]]]
 
 
-def by_width(losses: Sequence[WidthLoss]) -> SubnetGradient:
+@dataclasses.dataclass(frozen=True)
+class Width:
+    """A hidden width of the space: its loss, and the corner of (trained around the blocks, summed embeddings) that the loss is of."""
+
+    loss: WidthLoss
+    corner: Callable[[Trained, jax.Array], Total]
+
+
+def by_width(widths: Sequence[Width], num_outputs: int) -> SubnetGradient:
     """The gradient of one Subnet from the loss of each hidden width of the space."""
 
-    def at(loss: WidthLoss, rest: Trained, summed: jax.Array, code: SubnetCode, *args: Any):
+    def add_gradient(total: Total, share: float, rest: Trained, summed: jax.Array, code: SubnetCode, batch: Batch, *args: Any):
         alone = code.replace(hidden=jnp.zeros_like(code.hidden))
-        return jax.value_and_grad(loss, argnums=(0, 1), has_aux=True)(rest, summed, alone, *args)
 
-    branches = [functools.partial(at, loss) for loss in losses]
+        def at(width: Width, read, carry):
+            (rest, summed, *read), ((of_rest, of_summed), _, logits) = read, carry
+            (layers, around), (onto, of_around) = rest.split_blocks(), of_rest.split_blocks()
+            around, summed = width.corner(around, summed)
 
-    def gradient(rest: Trained, summed: jax.Array, code: SubnetCode, *args: Any):
-        return jax.lax.switch(code.hidden, branches, rest, summed, code, *args)
+            def loss(*args):
+                value, found = width.loss(*args)
+                return share * value, (value, found)
 
-    return gradient
+            gradient = jax.grad(loss, argnums=(0, 1), has_aux=True)
+            (of_used, of_used_summed), (value, found) = gradient(around.with_blocks(layers), summed, onto, *read)
+            of_layers, of_used = of_used.split_blocks()
+            of_rest = jax.tree.map(add_to_corner, of_around, of_used).with_blocks(of_layers)
+            return (of_rest, add_to_corner(of_summed, of_used_summed)), value, found.astype(logits.dtype)
+
+        start = total, jnp.zeros(()), jnp.zeros((len(summed), num_outputs))
+        read = rest, summed, alone, batch, *args
+        return run_chosen(code.hidden, [functools.partial(at, width) for width in widths], read, start)
+
+    return add_gradient
 
 
 def behind_lookup(look_up: Callable[..., jax.Array], of_subnets: Callable[..., tuple[Losses, tuple[Trained, jax.Array]]]) -> LossAndGradient:

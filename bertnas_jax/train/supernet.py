@@ -25,7 +25,7 @@ from bertnas_jax.train.sandwich import sandwich, stack_codes
 from bertnas_jax.train.sandwich_gradient import sandwich_gradient
 from bertnas_jax.train.sharding import train_on
 from bertnas_jax.train.step import LossAndGradient, make_step
-from bertnas_jax.train.subnet_gradient import behind_lookup, by_width
+from bertnas_jax.train.subnet_gradient import Width, behind_lookup, by_width
 
 
 def train_supernet(
@@ -83,19 +83,22 @@ def train_supernet(
 
 def step_gradient(objective: Objective) -> LossAndGradient:
     """`(trained, codes, batch, soft labels or None, the fixed teacher's weights or None) -> (losses [S], gradient)`."""
-    label_weight, widths = objective.config.label_weight, objective.per_width
+    label_weight, num_outputs = objective.config.label_weight, objective.supernet.config.num_outputs
 
-    def loss(narrow, trained, summed, code, batch, soft, features):
-        return narrow.after_lookup(trained, summed, code, batch, Reference(soft, features), label_weight)
+    def loss(narrow, trained, summed, onto, code, batch, soft, features):
+        return narrow.after_lookup(trained, summed, onto, code, batch, Reference(soft, features), label_weight)
 
-    def in_place_loss(narrow, trained, summed, code, batch, soft, is_first, features):
-        return narrow.after_lookup(trained, summed, code, batch, Reference(soft, features), jnp.where(is_first, 1.0, label_weight))
+    def in_place_loss(narrow, trained, summed, onto, code, batch, soft, is_first, features):
+        reference = Reference(soft, features)
+        return narrow.after_lookup(trained, summed, onto, code, batch, reference, jnp.where(is_first, 1.0, label_weight))
+
+    def of_subnet(loss):
+        return by_width([Width(functools.partial(loss, narrow), narrow.corner) for narrow in objective.per_width], num_outputs)
 
     if objective.config.distill_from == "largest":
-        of_subnet = by_width([functools.partial(in_place_loss, narrow) for narrow in widths])
-        of_subnets = in_place_gradient(of_subnet, objective.supernet.config.num_outputs)
+        of_subnets = in_place_gradient(of_subnet(in_place_loss), num_outputs)
     else:
-        of_subnets = sandwich_gradient(by_width([functools.partial(loss, narrow) for narrow in widths]))
+        of_subnets = sandwich_gradient(of_subnet(loss))
     of_step = behind_lookup(objective.supernet.look_up, of_subnets)
 
     def gradient(trained, codes, batch, soft, teacher):
