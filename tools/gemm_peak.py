@@ -29,23 +29,30 @@ from tvm import relax
 from bertnas_jax.benchmark import write_result
 from bertnas_jax.compiler import host_target, jaxpr_to_relax, lower, set_num_threads
 from bertnas_jax.compiler.build import build_executable
+from bertnas_jax.compiler.vector_unit import vector_unit
 
 # Rows, inner, columns: the projections and feed-forward products of BERT widths 384 and 768 at L = 128.
 SHAPES = ((128, 384, 384), (128, 384, 1536), (128, 1536, 384), (128, 768, 3072))
-# 12 chains of 8 lanes hide the latency of FMA; the volatile sink keeps the loop.
+# 12 chains of a register's lanes hide the latency of FMA; the volatile sink keeps the loop.
 PEAK_SOURCE = """
 #include <immintrin.h>
+#ifdef __AVX512F__
+#define VECTOR __m512
+#define CALL(name) _mm512_##name
+#else
+#define VECTOR __m256
+#define CALL(name) _mm256_##name
+#endif
 volatile float sink;
 void peak(long rounds) {
-  __m256 a[12], x = _mm256_set1_ps(0.999f), y = _mm256_set1_ps(1e-3f);
-  for (int i = 0; i < 12; i++) a[i] = _mm256_set1_ps((float)i);
+  VECTOR a[12], x = CALL(set1_ps)(0.999f), y = CALL(set1_ps)(1e-3f);
+  for (int i = 0; i < 12; i++) a[i] = CALL(set1_ps)((float)i);
   for (long r = 0; r < rounds; r++)
-    for (int i = 0; i < 12; i++) a[i] = _mm256_fmadd_ps(a[i], x, y);
-  for (int i = 0; i < 12; i++) sink = _mm256_cvtss_f32(a[i]);
+    for (int i = 0; i < 12; i++) a[i] = CALL(fmadd_ps)(a[i], x, y);
+  for (int i = 0; i < 12; i++) sink = CALL(cvtss_f32)(a[i]);
 }
 """
 PEAK_ROUNDS = 30_000_000
-PEAK_FLOPS = PEAK_ROUNDS * 12 * 8 * 2
 SETTLE_S = 0.1  # TVM's idle threads spin for a while before they sleep, and would slow the peak loop
 TURN_FLOPS = 2_000_000_000  # about 20 ms a thread
 
@@ -87,6 +94,8 @@ def measure(rounds: int) -> list[dict]:
     turns: dict[tuple, list[tuple[float, float]]] = {(count, shape): [] for count in threads for shape in SHAPES}
     with tempfile.TemporaryDirectory() as folder, concurrent.futures.ThreadPoolExecutor(max(threads)) as pool:
         peak, cores = compile_peak(pathlib.Path(folder)), sorted(os.sched_getaffinity(0))
+        with host_target():
+            peak_flops = PEAK_ROUNDS * 12 * vector_unit().lanes * 2
 
         def pinned_peak(core: int) -> None:
             os.sched_setaffinity(0, {core})  # of this worker thread: two of them must not share a core
@@ -99,7 +108,7 @@ def measure(rounds: int) -> list[dict]:
                     flops = 2 * shape[0] * shape[1] * shape[2]
                     calls = max(1, TURN_FLOPS * count // flops)
                     time.sleep(SETTLE_S)
-                    top = measure_gflops(lambda: list(pool.map(pinned_peak, cores[:count])), count * PEAK_FLOPS)
+                    top = measure_gflops(lambda: list(pool.map(pinned_peak, cores[:count])), count * peak_flops)
                     turns[count, shape].append((measure_gflops(lambda: [gemm() for _ in range(calls)], calls * flops), top))
     return [summarise(count, shape, pairs) for (count, shape), pairs in turns.items()]
 

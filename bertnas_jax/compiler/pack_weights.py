@@ -1,7 +1,7 @@
 """Pass: a product with a constant matrix becomes a packed GEMM, its weights packed here and now.
 
-Precondition: primitive Relax operators, before LegalizeOps; `relax.matmul(x, W)` with `W` a
-constant float32 matrix [K, N]. Any other matmul (attention's two activations) is left alone.
+Precondition: primitive Relax operators, before LegalizeOps, within a target; `relax.matmul(x, W)` with
+`W` a constant float32 matrix [K, N]. Any other matmul (attention's two activations) is left alone.
 """
 
 from __future__ import annotations
@@ -11,31 +11,32 @@ import tvm
 from tvm import relax, te
 from tvm.ir import GenericConst
 
-# Columns of a weight panel: two AVX2 registers of 8 float32 lanes.
-PANEL = 16
+from bertnas_jax.compiler.vector_unit import vector_unit
+
 # TVM's TOpPattern kOutEWiseFusable: elementwise consumers may be fused into the kernel.
 _OUT_ELEMENTWISE_FUSABLE = 4
 
 
-def pack(weights: np.ndarray) -> np.ndarray:
-    """Weights [K, N] as panels [ceil(N / PANEL), K, PANEL], columns past N zero."""
+def pack(weights: np.ndarray, panel: int) -> np.ndarray:
+    """Weights [K, N] as panels [ceil(N / panel), K, panel], columns past N zero."""
     inner, columns = weights.shape
-    panels = -(-columns // PANEL)
-    padded = np.zeros((inner, panels * PANEL), weights.dtype)
+    panels = -(-columns // panel)
+    padded = np.zeros((inner, panels * panel), weights.dtype)
     padded[:, :columns] = weights
-    return np.ascontiguousarray(padded.reshape(inner, panels, PANEL).transpose(1, 0, 2))
+    return np.ascontiguousarray(padded.reshape(inner, panels, panel).transpose(1, 0, 2))
 
 
 def packed_gemm(x: te.Tensor, panels: te.Tensor, columns: int) -> te.Tensor:
     """x [..., K] times packed weights, [..., columns]; padded columns are computed, then cropped."""
+    panel = int(panels.shape[2])
     inner = te.reduce_axis((0, panels.shape[1]), name="k")
 
     def cell(*index):
         *rows, column = index
-        return te.sum(x(*rows, inner) * panels[column // PANEL, inner, column % PANEL], axis=inner)
+        return te.sum(x(*rows, inner) * panels[column // panel, inner, column % panel], axis=inner)
 
-    padded = te.compute((*x.shape[:-1], panels.shape[0] * PANEL), cell, name="packed_gemm")
-    if columns == int(panels.shape[0]) * PANEL:
+    padded = te.compute((*x.shape[:-1], panels.shape[0] * panel), cell, name="packed_gemm")
+    if columns == int(panels.shape[0]) * panel:
         return padded
     return te.compute((*x.shape[:-1], columns), lambda *index: padded(*index), name="crop")
 
@@ -48,7 +49,7 @@ class _Packer(relax.PyExprMutator):
             return call
         x, weights = call.args
         matrix = weights.value.numpy()
-        panels = relax.const(pack(matrix))
+        panels = relax.const(pack(matrix, vector_unit().panel))
         attributes = {"op_pattern": _OUT_ELEMENTWISE_FUSABLE}
         return self.builder_.call_te(
             packed_gemm, x, panels, matrix.shape[1], primfunc_name_hint="packed_gemm", primfunc_attrs=attributes

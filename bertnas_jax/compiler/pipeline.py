@@ -42,13 +42,14 @@ def fusion_passes() -> list[Pass]:
 
 
 def schedule_passes() -> list[Pass]:
-    """Fused PrimFuncs -> the same, scheduled for a CPU with AVX2."""
+    """Fused PrimFuncs -> the same, scheduled for a CPU with vectors."""
     return [schedule_kernels, prefetch_panels]
 
 
-def fuse(module: tvm.IRModule) -> tvm.IRModule:
-    """The module with every kernel fused and none scheduled."""
-    return _apply(fusion_passes(), module)
+def fuse(module: tvm.IRModule, target: tvm.target.Target) -> tvm.IRModule:
+    """The module with every kernel fused, weights packed for the target, and none scheduled."""
+    with target:
+        return _apply(fusion_passes(), module)
 
 
 def lower(module: tvm.IRModule, target: tvm.target.Target) -> tvm.IRModule:

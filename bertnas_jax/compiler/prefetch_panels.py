@@ -1,7 +1,7 @@
 """Pass: a GEMM prefetches the next weight panel while it computes with the current one.
 
-Weights are read once a run and come from memory. One line of 64 bytes is one row of a panel, so
-the K lines of the next panel are spread evenly over the loops that pass K once a block of rows.
+Weights are read once a run and come from memory: the lines of the next panel, in rows of K, are
+spread evenly over the loops that pass K once a block of rows.
 Precondition: after schedule_kernels.
 """
 
@@ -12,12 +12,12 @@ from tvm import tirx
 from tvm.s_tir import SBlock, SBlockRealize
 
 from bertnas_jax.compiler.emitter import shape_of
-from bertnas_jax.compiler.pack_weights import PANEL
 from bertnas_jax.compiler.schedule_kernels import KIND
 
 # Source: LLVM language reference, llvm.prefetch: address, read (0), locality (3 keeps it in all
 # cache levels), data cache (1).
 _READ, _KEEP, _DATA = 0, 3, 1
+_LINE = 16  # float32 of a cache line of 64 bytes
 
 
 def prefetch_panels(module: tvm.IRModule) -> tvm.IRModule:
@@ -34,8 +34,8 @@ def with_prefetches(function: tirx.PrimFunc) -> tirx.PrimFunc:
     root = function.body.block
     panel, rows = root.body, root.body.body
     clear, inner, epilogue = rows.body.seq
-    packed = (int(panel.extent), int(inner.extent) * int(inner.body.extent), PANEL)
-    weights = next(buffer for buffer in function.params if shape_of(buffer) == packed)
+    packed = (int(panel.extent), int(inner.extent) * int(inner.body.extent))
+    weights = next(buffer for buffer in function.params if len(shape_of(buffer)) == 3 and shape_of(buffer)[:2] == packed)
     inner = _with_body(inner, tirx.SeqStmt([*_prefetches(panel, rows, inner, weights), inner.body]))
     rows = _with_body(rows, tirx.SeqStmt([clear, inner, epilogue]))
     block = SBlock(
@@ -45,15 +45,17 @@ def with_prefetches(function: tirx.PrimFunc) -> tirx.PrimFunc:
 
 
 def _prefetches(panel: tirx.For, rows: tirx.For, inner: tirx.For, weights: tirx.Var) -> list[tirx.Stmt]:
-    """The prefetches of one step of the loop over K: its share of the lines of the next panel."""
-    lines, blocks, steps = int(weights.ty.shape[1]), int(rows.extent), int(inner.extent)
-    unrolled = lines // steps
+    """The prefetches of one step of the loop over K: its share of the rows of the next panel."""
+    _, depth, columns = shape_of(weights)
+    blocks, steps = int(rows.extent), int(inner.extent)
+    unrolled = depth // steps
     following = tirx.min(panel.loop_var + 1, panel.extent - 1)
     statements = []
     for first in range(0, unrolled, blocks):
-        line = tirx.floordiv(rows.loop_var * lines + inner.loop_var * unrolled + first, blocks)
-        address = tirx.address_of(tirx.BufferLoad(weights, [following, line, 0]))
-        statements.append(tirx.Evaluate(tirx.call_llvm_intrin("void", "llvm.prefetch", address, _READ, _KEEP, _DATA)))
+        row = tirx.floordiv(rows.loop_var * depth + inner.loop_var * unrolled + first, blocks)
+        for column in range(0, columns, _LINE):
+            address = tirx.address_of(tirx.BufferLoad(weights, [following, row, column]))
+            statements.append(tirx.Evaluate(tirx.call_llvm_intrin("void", "llvm.prefetch", address, _READ, _KEEP, _DATA)))
     return statements
 
 

@@ -19,11 +19,9 @@ from bertnas_jax.compiler.blocks import (
     name_of,
     output_of,
 )
-from bertnas_jax.compiler.register_tile import LANES, ROWS, schedule_register_tile
+from bertnas_jax.compiler.register_tile import schedule_register_tile
 from bertnas_jax.compiler.schedule_rows import split_reduction, vectorize_last, vectorize_partials
-
-# Lanes of an AVX2 register of float32.
-VECTOR = 8
+from bertnas_jax.compiler.vector_unit import vector_unit
 
 
 def schedule_attention(schedule: s_tir.Schedule) -> None:
@@ -34,7 +32,7 @@ def schedule_attention(schedule: s_tir.Schedule) -> None:
     """
     scores, context = (block for block in blocks_of(schedule) if is_matmul(schedule, block))
     width = extent(schedule, schedule.get_loops(context)[-2])
-    scaled = None if width % VECTOR == 0 else _pad_context(schedule, context)
+    scaled = None if width % vector_unit().lanes == 0 else _pad_context(schedule, context)
     packs = [_right_operand(schedule, block) for block in (scores, context)]
     masked = _only_elementwise_consumer(schedule, scores)
     if masked is None:
@@ -59,7 +57,7 @@ def schedule_attention(schedule: s_tir.Schedule) -> None:
 
 def _pad_context(schedule: s_tir.Schedule, context: SBlockRV) -> SBlockRV:
     """Makes the context whole vectors wide, on zero columns of V; the block that divides and crops it."""
-    schedule.pad_einsum(context, [1] * (len(schedule.get_loops(context)) - 2) + [VECTOR, 1])
+    schedule.pad_einsum(context, [1] * (len(schedule.get_loops(context)) - 2) + [vector_unit().lanes, 1])
     (crop,) = schedule.get_consumers(context)
     (scaled,) = schedule.get_consumers(crop)
     return scaled
@@ -99,8 +97,8 @@ def _tile_output(schedule: s_tir.Schedule, width: int) -> tuple[LoopRV, LoopRV, 
         raise NotImplementedError(f"an attention kernel must write [B, L, N * {width}], got {shape}; reshape the context after the product")
     batch, row, column = loops
     head, column = schedule.split(column, [None, width])
-    row_outer, row_inner = schedule.split(row, [None, largest_divisor(extent(schedule, row), ROWS)])
-    vector, lane = schedule.split(column, [None, largest_divisor(width, LANES)])
+    row_outer, row_inner = schedule.split(row, [None, largest_divisor(extent(schedule, row), vector_unit().rows)])
+    vector, lane = schedule.split(column, [None, largest_divisor(width, vector_unit().widths)])
     schedule.reorder(batch, head, row_outer, vector, row_inner, lane)
     head = schedule.fuse(batch, head)
     schedule.parallel(head)
@@ -114,8 +112,8 @@ def _tile_context(schedule: s_tir.Schedule, scaled: SBlockRV) -> tuple[LoopRV, L
     merged = schedule.get_loops(output_of(schedule))
     schedule.parallel(schedule.fuse(*merged[:-1]))
     *batch, row, column = schedule.get_loops(scaled)
-    row_outer, row_inner = schedule.split(row, [None, largest_divisor(extent(schedule, row), ROWS)])
-    vector, lane = schedule.split(column, [None, VECTOR])
+    row_outer, row_inner = schedule.split(row, [None, largest_divisor(extent(schedule, row), vector_unit().rows)])
+    vector, lane = schedule.split(column, [None, vector_unit().lanes])
     schedule.reorder(*batch, row_outer, vector, row_inner, lane)
     head = schedule.fuse(*batch)
     schedule.parallel(head)
@@ -126,7 +124,7 @@ def _tile_scores(schedule: s_tir.Schedule, scores: SBlockRV, masked: SBlockRV, r
     """Scores of a block of rows, one register block after another, masked as they are stored."""
     schedule.compute_at(masked, rows, preserve_unit_loops=True)
     *_, row, column = schedule.get_loops(masked)
-    vector, lane = schedule.split(column, [None, largest_divisor(extent(schedule, column), LANES)])
+    vector, lane = schedule.split(column, [None, largest_divisor(extent(schedule, column), vector_unit().widths)])
     schedule.reorder(vector, row, lane)
     schedule.unroll(row)
     schedule.vectorize(lane)

@@ -13,8 +13,8 @@ from bertnas_jax.compiler.blocks import (
     largest_divisor,
     parallel_if_worth,
 )
-from bertnas_jax.compiler.register_tile import LANES
 from bertnas_jax.compiler.schedule_rows import vectorize_last
+from bertnas_jax.compiler.vector_unit import vector_unit
 
 
 def schedule_elementwise(schedule: s_tir.Schedule) -> None:
@@ -40,7 +40,7 @@ def schedule_reduction(schedule: s_tir.Schedule) -> None:
         inner = [loop for loop, kind in zip(loops, kinds, strict=True) if kind == tirx.IterVar.CommReduce]
         *rows, column = [loop for loop, kind in zip(loops, kinds, strict=True) if kind != tirx.IterVar.CommReduce]
         operations = iterations(schedule, block)
-        outer, lane = schedule.split(column, [None, largest_divisor(extent(schedule, column), LANES)])
+        outer, lane = schedule.split(column, [None, largest_divisor(extent(schedule, column), vector_unit().widths)])
         schedule.reorder(*rows, outer, *inner, lane)
         schedule.vectorize(lane)
         parallel_if_worth(schedule, schedule.fuse(*rows, outer), operations)

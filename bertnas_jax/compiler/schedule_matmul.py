@@ -14,7 +14,8 @@ from bertnas_jax.compiler.blocks import (
     output_of,
     parallel_if_worth,
 )
-from bertnas_jax.compiler.register_tile import LANES, ROWS, schedule_register_tile
+from bertnas_jax.compiler.register_tile import schedule_register_tile
+from bertnas_jax.compiler.vector_unit import vector_unit
 
 
 def schedule_matmul(schedule: s_tir.Schedule) -> None:
@@ -24,8 +25,8 @@ def schedule_matmul(schedule: s_tir.Schedule) -> None:
         schedule.cache_write(product, 0, "global")
     inline_elementwise(schedule, recompute=True)
     *batch, row, column, inner = schedule.get_loops(product)
-    row_outer, row_inner = schedule.split(row, [None, largest_divisor(extent(schedule, row), ROWS)])
-    vector, lane = schedule.split(column, [None, largest_divisor(extent(schedule, column), LANES)])
+    row_outer, row_inner = schedule.split(row, [None, largest_divisor(extent(schedule, row), vector_unit().rows)])
+    vector, lane = schedule.split(column, [None, largest_divisor(extent(schedule, column), vector_unit().widths)])
     schedule.reorder(*batch, row_outer, vector, row_inner, lane, inner)
     task = schedule.fuse(*batch, row_outer)
     parallel_if_worth(schedule, task, 2 * iterations(schedule, product))

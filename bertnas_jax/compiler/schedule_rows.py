@@ -19,9 +19,7 @@ from bertnas_jax.compiler.blocks import (
     output_of,
     parallel_if_worth,
 )
-from bertnas_jax.compiler.register_tile import LANES
-
-
+from bertnas_jax.compiler.vector_unit import vector_unit
 
 
 def schedule_rows(schedule: s_tir.Schedule) -> None:
@@ -48,7 +46,7 @@ def schedule_rows(schedule: s_tir.Schedule) -> None:
 def split_reduction(schedule: s_tir.Schedule, block: s_tir.schedule.SBlockRV) -> None:
     """Splits a reduction into `*_rf`, a vector of partial results, and their combination."""
     loop = schedule.get_loops(block)[-1]
-    lanes = largest_divisor(extent(schedule, loop), LANES)
+    lanes = largest_divisor(extent(schedule, loop), vector_unit().widths)
     if lanes > 1:
         _, lane = schedule.split(loop, [None, lanes])
         axes = len(schedule.get(block).writes[0].region)
@@ -78,7 +76,7 @@ def _own_loops(schedule: s_tir.Schedule, block: s_tir.schedule.SBlockRV) -> list
 def vectorize_last(schedule: s_tir.Schedule, block: s_tir.schedule.SBlockRV) -> None:
     """Runs the block's last loop in vectors."""
     loop = schedule.get_loops(block)[-1]
-    lanes = largest_divisor(extent(schedule, loop), LANES)
+    lanes = largest_divisor(extent(schedule, loop), vector_unit().widths)
     if lanes > 1:
         schedule.vectorize(schedule.split(loop, [None, lanes])[1])
 

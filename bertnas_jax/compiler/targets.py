@@ -8,7 +8,7 @@ import tvm
 from tvm.target import codegen
 
 _LINKERS = ("g++", "gcc", "clang++", "clang", "c++", "cc")  # what TVM looks for, in its order
-# The schedules are written for 8 float32 lanes with fused multiply-add.
+# The schedules are written for at least 8 float32 lanes with fused multiply-add.
 _NEEDED_FEATURES = ("avx2", "fma")
 
 

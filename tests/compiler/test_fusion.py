@@ -62,8 +62,8 @@ def test_the_residual_stays_with_the_product_before_a_layer_norm():
     assert [dataflow.value(variable).op.name for variable in group] == ["relax.sum", "relax.multiply", "relax.subtract"]
 
 
-def test_a_bert_has_five_kinds_of_kernels(make_bert):
-    module = fuse(trace_model(make_bert(), 16))
+def test_a_bert_has_five_kinds_of_kernels(make_bert, target):
+    module = fuse(trace_model(make_bert(), 16), target)
     kinds = {kind_of(function) for _, function in module.functions_items() if isinstance(function, tirx.PrimFunc)}
     assert kinds == {"gemm", "attention", "rows", "reduction", "elementwise"}
 

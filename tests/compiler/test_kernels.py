@@ -42,11 +42,11 @@ def test_another_width_of_the_ffn_changes_only_its_two_products(kernels_of):
 
 
 def test_flops_and_bytes_of_a_product_with_bias(target):
-    weights = np.ones((8, 16), np.float32)
-    bias = np.arange(16, dtype=np.float32)[None]
+    weights = np.ones((8, 48), np.float32)  # whole panels of any target
+    bias = np.arange(48, dtype=np.float32)[None]
     (kernel,) = list_kernels(lower(trace(lambda x: x @ weights + bias, np.ones((4, 8), np.float32)), target))
-    assert kernel.flops == 2 * 4 * 8 * 16 + 4 * 16
-    assert kernel.bytes == 4 * (4 * 8 + 8 * 16 + 16 + 4 * 16)
+    assert kernel.flops == 2 * 4 * 8 * 48 + 4 * 48
+    assert kernel.bytes == 4 * (4 * 8 + 8 * 48 + 48 + 4 * 48)
 
 
 def test_a_looked_up_table_counts_the_rows_that_are_read(target):

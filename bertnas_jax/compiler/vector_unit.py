@@ -1,0 +1,42 @@
+"""What the vectors of a target are, and the register blocks of a product that fill them."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import tvm
+from tvm.target import codegen
+
+
+@dataclasses.dataclass(frozen=True)
+class VectorUnit:
+    """float32 lanes of a register, and the register blocks of a product: `panel` columns by the first of `rows` that divides.
+
+    A block must have as many accumulators as hide the latency of FMA (4 cycles, 2 a cycle, so at least 8), leave
+    registers for its operands, and stay under 1 KB: TVM takes what is larger from the heap.
+    """
+
+    lanes: int
+    panel: int
+    rows: tuple[int, ...]
+
+    @property
+    def widths(self) -> tuple[int, ...]:
+        """Lanes that a loop may run in, best first: two registers, one, and parts of one."""
+        return tuple(2 * self.lanes >> halvings for halvings in range(self.lanes.bit_length() + 1))
+
+
+AVX2 = VectorUnit(8, 16, (4, 6, 5, 3, 2, 1))  # 8 accumulators of 16 registers
+AVX512 = VectorUnit(16, 48, (4, 5, 3, 2, 1))  # 12 accumulators of 32 registers
+
+
+def vector_unit() -> VectorUnit:
+    """The vector unit of the target that is compiled for, that of the `with` block around the call.
+
+    Raises:
+      ValueError: there is none.
+    """
+    target = tvm.target.Target.current()
+    if target is None:
+        raise ValueError("a target must be around what is compiled, got none; use `with target:`")
+    return AVX512 if codegen.target_has_features("avx512f", target) else AVX2
