@@ -11,21 +11,21 @@ from tvm.ir.expr import GenericConst
 from bertnas_jax.compiler.dataflow import Dataflow
 
 
-def outline(module: tvm.IRModule, groups: Mapping[str, Sequence[Sequence[relax.Var]]]) -> tvm.IRModule:
+def outline(module: tvm.IRModule, groups: Mapping[relax.Var, tuple[str, Sequence[relax.Var]]]) -> tvm.IRModule:
     """The module with every group of `main` as a call of a function marked Primitive.
 
-    `groups` maps a name to groups in program order, each with its only exit last. FuseTIR makes
-    one PrimFunc of a Primitive function; equal groups share a function.
+    `groups` maps a group's only exit to its name and its members in program order. A member that is
+    no exit may be in several groups. FuseTIR makes one PrimFunc of a Primitive function; equal
+    groups share a function.
     """
     dataflow = Dataflow(module["main"])
-    name_of = {group[-1]: name for name, members in groups.items() for group in members}
-    group_of = {group[-1]: group for members in groups.values() for group in members}
-    inside = {variable for group in group_of.values() for variable in group[:-1]}
+    inside = {variable for exit_, (_, members) in groups.items() for variable in members if variable is not exit_} - set(groups)
     builder, main, bindings = relax.BlockBuilder(module), module["main"], []
     for binding in dataflow.bindings:
-        if binding.var in group_of:
-            function, inputs = _extract(dataflow, group_of[binding.var])
-            kernel = builder.add_func(function, name_of[binding.var])
+        if binding.var in groups:
+            name, members = groups[binding.var]
+            function, inputs = _extract(dataflow, members)
+            kernel = builder.add_func(function, name)
             binding = relax.VarBinding(binding.var, builder.normalize(relax.Call(kernel, inputs)))
         if binding.var not in inside:
             bindings.append(binding)

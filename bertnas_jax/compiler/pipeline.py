@@ -7,8 +7,7 @@ from collections.abc import Callable, Sequence
 import tvm
 from tvm import relax
 
-from bertnas_jax.compiler.fuse_attention import fuse_attention
-from bertnas_jax.compiler.fuse_rows import fuse_rows
+from bertnas_jax.compiler.fuse_polyhedral import fuse_polyhedral
 from bertnas_jax.compiler.legalize_views import VIEWS
 from bertnas_jax.compiler.pack_weights import pack_weights
 from bertnas_jax.compiler.prefetch_panels import prefetch_panels
@@ -27,17 +26,13 @@ def fusion_passes() -> list[Pass]:
         transform.EliminateCommonSubexpr(),
         transform.CanonicalizeBindings(),
         transform.DeadCodeElimination(),
-        # Rewrites before fusion, then our own groups, then TVM's rules for the rest.
         sink_division,
         transform.DeadCodeElimination(),
-        fuse_attention,
-        fuse_rows,
         pack_weights,
         transform.LegalizeOps(VECTOR_MATH | VIEWS),
-        transform.AnnotateTIROpPattern(),
-        transform.FuseOps(),
-        transform.FuseTIR(),
+        transform.CanonicalizeBindings(),
         transform.DeadCodeElimination(),
+        fuse_polyhedral,
     ]
 
 

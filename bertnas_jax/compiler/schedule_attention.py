@@ -12,6 +12,7 @@ from tvm.s_tir.schedule import LoopRV, SBlockRV
 from bertnas_jax.compiler.blocks import (
     blocks_of,
     extent,
+    hoisted,
     inline_elementwise,
     is_matmul,
     is_reduction,
@@ -41,8 +42,10 @@ def schedule_attention(schedule: s_tir.Schedule) -> None:
         schedule.cache_write(scores, 0, "global")
         masked = schedule.get_consumers(scores)[0]
     placed = [scores, context, masked, *packs] + ([scaled] if scaled is not None else [])
-    inline_elementwise(schedule, keep=tuple(name_of(schedule, block) for block in placed))
-    softmax = _softmax_blocks(schedule, placed)
+    kept = hoisted(schedule)
+    inline_elementwise(schedule, keep={name_of(schedule, block) for block in placed} | set(kept))
+    first = [schedule.get_sblock(name) for name, loops in kept.items() if not loops and schedule.get_consumers(schedule.get_sblock(name))]
+    softmax = _softmax_blocks(schedule, placed + first)
     head, rows, columns = _tile_output(schedule, width) if scaled is None else _tile_context(schedule, scaled)
     schedule.compute_at(context, columns, preserve_unit_loops=True)
     for block in reversed(softmax):
@@ -54,7 +57,8 @@ def schedule_attention(schedule: s_tir.Schedule) -> None:
     vectorize_partials(schedule)
     for pack in packs:
         schedule.compute_at(pack, head, preserve_unit_loops=True)
-    vectorize_last(schedule, packs[1])
+    for block in [packs[1], *first]:
+        vectorize_last(schedule, block)
 
 
 def _pad_context(schedule: s_tir.Schedule, context: SBlockRV) -> SBlockRV:

@@ -20,7 +20,7 @@ def schedule_gemm(schedule: s_tir.Schedule) -> None:
     gemm = schedule.get_sblock("packed_gemm")
     if not schedule.get_consumers(gemm):
         schedule.cache_write(gemm, 0, "global")
-    inline_elementwise(schedule, recompute=True)
+    inline_elementwise(schedule)
     *rows, columns, inner = schedule.get_loops(gemm)
     row = schedule.fuse(*rows)
     row_outer, row_inner = schedule.split(row, [None, largest_divisor(extent(schedule, row), ROWS)])
