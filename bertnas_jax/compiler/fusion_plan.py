@@ -55,9 +55,9 @@ class FusionPlanner:
     def groups(self) -> list[Group]:
         """Every operator in a group, in the order of their results."""
         merged = self._merge([(variable,) for variable in self.operators], frozenset())
-        finished = [part for members in merged for part in self._taken_apart(members)]
-        order = self.dataflow.position
-        return [self.group(members) for members in sorted(finished, key=lambda members: order[members[-1]])]
+        # By result: what several regions computed again may be left over once, when they are taken apart.
+        finished = {part[-1]: part for members in merged for part in self._taken_apart(members)}
+        return [self.group(finished[exit_]) for exit_ in sorted(finished, key=self.dataflow.position.__getitem__)]
 
     def group(self, members: Sequence[relax.Var]) -> Group:
         region = self._region(members)

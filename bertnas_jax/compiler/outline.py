@@ -9,6 +9,7 @@ from tvm import relax
 from tvm.ir.expr import GenericConst
 
 from bertnas_jax.compiler.dataflow import Dataflow
+from bertnas_jax.compiler.rebind import with_bindings
 
 
 def outline(module: tvm.IRModule, groups: Mapping[relax.Var, tuple[str, Sequence[relax.Var]]]) -> tvm.IRModule:
@@ -20,7 +21,7 @@ def outline(module: tvm.IRModule, groups: Mapping[relax.Var, tuple[str, Sequence
     """
     dataflow = Dataflow(module["main"])
     inside = {variable for exit_, (_, members) in groups.items() for variable in members if variable is not exit_} - set(groups)
-    builder, main, bindings = relax.BlockBuilder(module), module["main"], []
+    builder, bindings = relax.BlockBuilder(module), []
     for binding in dataflow.bindings:
         if binding.var in groups:
             name, members = groups[binding.var]
@@ -29,9 +30,7 @@ def outline(module: tvm.IRModule, groups: Mapping[relax.Var, tuple[str, Sequence
             binding = relax.VarBinding(binding.var, builder.normalize(relax.Call(kernel, inputs)))
         if binding.var not in inside:
             bindings.append(binding)
-    body = relax.SeqExpr([relax.DataflowBlock(bindings)], main.body.body)
-    builder.update_func(module.get_global_var("main"), relax.Function(main.params, body, main.ret_ty, main.is_pure, main.attrs))
-    return builder.get()
+    return with_bindings(builder.get(), bindings)
 
 
 def _extract(dataflow: Dataflow, group: Sequence[relax.Var]) -> tuple[relax.Function, list[relax.Expr]]:

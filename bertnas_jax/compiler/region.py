@@ -163,12 +163,14 @@ def _result_of(region: Region, loops: Sequence[Loop]) -> isl.Map:
 
 
 def points(needed: isl.Map, outer: Sequence[int]) -> int:
-    """Elements in the box that the other loops sweep while the loops `outer` stand still."""
+    """Elements that the other loops sweep while the loops `outer` stand still, each piece of them as its box."""
     for loop in outer:
         needed = needed.fix_val(isl.dim_type.in_, loop, 0)
-    elements = needed.range()
-    if elements.is_empty():
-        return 0
+    return sum(_box_size(piece) for piece in needed.range().coalesce().make_disjoint().get_basic_sets())
+
+
+def _box_size(piece: isl.BasicSet) -> int:
+    elements = isl.Set.from_basic_set(piece)
     bounds = [(elements.dim_min_val(axis), elements.dim_max_val(axis)) for axis in range(elements.dim(isl.dim_type.set))]
     return math.prod(high.to_python() - low.to_python() + 1 for low, high in bounds)
 
