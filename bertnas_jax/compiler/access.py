@@ -116,7 +116,8 @@ class _AccessMap:
         bounds = [f"0 <= {name} < {extent}" for name, extent in zip(inputs, self._extents, strict=True)]
         for output, index, size in zip(outputs, indices, shape_of(buffer), strict=True):
             text = self._affine(index)
-            bounds.append(f"0 <= {output} < {size}" if text is None else f"{output} = {text}")
+            bounds.append(f"0 <= {output} < {size}")  # a concatenation reads past its operands' ends and then drops it
+            bounds += [] if text is None else [f"{output} = {text}"]
         return isl.Map(f"{{ [{', '.join(inputs)}] -> [{', '.join(outputs)}] : {' and '.join(bounds) or 'true'} }}")
 
     def _affine(self, index: tirx.Expr) -> str | None:
@@ -237,15 +238,23 @@ def _nothing(shape: tuple[int, ...], argument: tuple[int, ...]) -> isl.Map:
 
 
 def _steps_by_one(read: isl.Map, shape: tuple[int, ...]) -> bool:
+    """True if the first two neighbours along the last axis that need anything need neighbours, or one element."""
     if not shape or shape[-1] == 1 or read.is_empty():
         return True
-    first, second = (_element(read, len(shape), step) for step in (0, 1))
-    return first[:-1] == second[:-1] and second[-1] - first[-1] in (0, 1) if first else True
+    first = _coordinates(read.domain())
+    here, there = (_coordinates(_needed(read, (*first[:-1], first[-1] + step))) for step in (0, 1))
+    return not there or not here or (here[:-1] == there[:-1] and there[-1] - here[-1] in (0, 1))
 
 
-def _element(read: isl.Map, rank: int, last: int) -> tuple[int, ...]:
-    """What the result's element (0, ..., 0, last) needs first."""
-    for axis in range(rank):
-        read = read.fix_val(isl.dim_type.in_, axis, last if axis == rank - 1 else 0)
-    needed = read.range()
-    return tuple(needed.dim_min_val(axis).to_python() for axis in range(needed.dim(isl.dim_type.set)))
+def _needed(read: isl.Map, element: tuple[int, ...]) -> isl.Set:
+    for axis, index in enumerate(element):
+        read = read.fix_val(isl.dim_type.in_, axis, index)
+    return read.range()
+
+
+def _coordinates(elements: isl.Set) -> tuple[int, ...]:
+    """The first of the elements, () if there is none."""
+    if elements.is_empty():
+        return ()
+    point = elements.lexmin().sample_point()
+    return tuple(point.get_coordinate_val(isl.dim_type.set, axis).to_python() for axis in range(elements.dim(isl.dim_type.set)))

@@ -55,9 +55,15 @@ class FusionPlanner:
     def groups(self) -> list[Group]:
         """Every operator in a group, in the order of their results."""
         merged = self._merge([(variable,) for variable in self.operators], frozenset())
-        # By result: what several regions computed again may be left over once, when they are taken apart.
-        finished = {part[-1]: part for members in merged for part in self._taken_apart(members)}
-        return [self.group(finished[exit_]) for exit_ in sorted(finished, key=self.dataflow.position.__getitem__)]
+        parts = {part[-1]: part for members in merged for part in self._taken_apart(members)}
+        kept: list[Group] = []
+        # What several regions computed again may be left over, with or without a use, when some of them are taken apart.
+        needed = {self.dataflow.function.body.body}
+        for result in sorted(parts, key=self.dataflow.position.__getitem__, reverse=True):
+            if result in needed:
+                kept.append(self.group(parts[result]))
+                needed.update({operand for member in parts[result] for operand in self.dataflow.operands(member)} - set(parts[result]))
+        return kept[::-1]
 
     def group(self, members: Sequence[relax.Var]) -> Group:
         region = self._region(members)

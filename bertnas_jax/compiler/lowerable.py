@@ -21,7 +21,8 @@ def may_grow(region: Region) -> bool:
     if weights:
         return len(products) == 1 and not reductions and _only_epilogues(region, weights[0])
     if products:
-        return len(products) <= 2 and all(is_along_rows(region.operators[member]) for member in reductions)
+        rows = {region.operators[product].shape[:-1] for product in products}
+        return len(products) <= 2 and all(_is_along_rows_of(region.operators[member], rows) for member in reductions)
     if any(is_along_rows(region.operators[member]) for member in reductions):
         rows = _row_space(region)
         return all(is_along_rows(region.operators[m]) for m in reductions) and all(_is_rowwise(op, rows) for op in region.operators)
@@ -53,6 +54,10 @@ def is_along_rows(operator: Operator) -> bool:
         return False
     rows = read.project_out(isl.dim_type.in_, rank - 1, 1).project_out(isl.dim_type.out, rank - 1, 1)
     return rows.is_equal(identity(operator.shape[:-1])) and _reduces_last_axis(operator)
+
+
+def _is_along_rows_of(operator: Operator, rows: set[tuple[int, ...]]) -> bool:
+    return is_along_rows(operator) and operator.shape[:-1] in rows
 
 
 def _reduces_last_axis(operator: Operator) -> bool:
@@ -93,10 +98,13 @@ def _is_rowwise(operator: Operator, rows: tuple[int, ...]) -> bool:
 
 
 def _is_chain_of_products(region: Region, first: int, second: int) -> bool:
-    """True for scores and context: the second product's rows come from the first's rows, right operands from views.
+    """True for scores and context: all reductions come from the first product's rows, right operands from views.
 
     The result is [B, L, N * H] and written head by head (schedule_attention).
     """
+    after_first = region.descendants(first)
+    if not after_first.issuperset(region.members(lambda operator: operator.reduces)):
+        return False
     rights = [region.operands[product][1] for product in (first, second)]
     if not all(right >= 0 and region.operators[right].is_view for right in rights):
         return False

@@ -16,11 +16,10 @@ def outline(module: tvm.IRModule, groups: Mapping[relax.Var, tuple[str, Sequence
     """The module with every group of `main` as a call of a function marked Primitive.
 
     `groups` maps a group's only exit to its name and its members in program order. A member that is
-    no exit may be in several groups. FuseTIR makes one PrimFunc of a Primitive function; equal
-    groups share a function.
+    no exit may be in several groups, and stays in `main` where something else needs it. FuseTIR makes
+    one PrimFunc of a Primitive function; equal groups share a function.
     """
     dataflow = Dataflow(module["main"])
-    inside = {variable for exit_, (_, members) in groups.items() for variable in members if variable is not exit_} - set(groups)
     builder, bindings = relax.BlockBuilder(module), []
     for binding in dataflow.bindings:
         if binding.var in groups:
@@ -28,9 +27,8 @@ def outline(module: tvm.IRModule, groups: Mapping[relax.Var, tuple[str, Sequence
             function, inputs = _extract(dataflow, members)
             kernel = builder.add_func(function, name)
             binding = relax.VarBinding(binding.var, builder.normalize(relax.Call(kernel, inputs)))
-        if binding.var not in inside:
-            bindings.append(binding)
-    return with_bindings(builder.get(), bindings)
+        bindings.append(binding)
+    return relax.transform.DeadCodeElimination()(with_bindings(builder.get(), bindings))
 
 
 def _extract(dataflow: Dataflow, group: Sequence[relax.Var]) -> tuple[relax.Function, list[relax.Expr]]:

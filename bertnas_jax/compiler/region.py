@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import islpy as isl
 from tvm import relax
@@ -52,7 +52,15 @@ class Region:
         """(member, argument) wherever the value, a member or an input, is read."""
         return [(m, i) for m, operands in enumerate(self.operands) for i, operand in enumerate(operands) if operand == value]
 
-    def members(self, predicate) -> list[int]:
+    def descendants(self, member: int) -> set[int]:
+        """The member and all that is computed from it."""
+        found = {member}
+        for later in range(member + 1, len(self.operators)):
+            if not found.isdisjoint(self.operands[later]):
+                found.add(later)
+        return found
+
+    def members(self, predicate: Callable[[Operator], bool]) -> list[int]:
         """The members whose operator satisfies the predicate."""
         return [m for m, operator in enumerate(self.operators) if predicate(operator)]
 

@@ -25,6 +25,8 @@ from bertnas_jax.compiler.schedule_rows import split_reduction, vectorize_last, 
 
 # Lanes of an AVX2 register of float32.
 VECTOR = 8
+# Of the result [B, L, N * H].
+_ROWS_AXIS = 1
 
 
 def schedule_attention(schedule: s_tir.Schedule) -> None:
@@ -42,10 +44,9 @@ def schedule_attention(schedule: s_tir.Schedule) -> None:
         schedule.cache_write(scores, 0, "global")
         masked = schedule.get_consumers(scores)[0]
     placed = [scores, context, masked, *packs] + ([scaled] if scaled is not None else [])
-    kept = hoisted(schedule)
-    inline_elementwise(schedule, keep={name_of(schedule, block) for block in placed} | set(kept))
-    first = [schedule.get_sblock(name) for name, loops in kept.items() if not loops and schedule.get_consumers(schedule.get_sblock(name))]
-    softmax = _softmax_blocks(schedule, placed + first)
+    inline_elementwise(schedule, keep={name_of(schedule, block) for block in placed} | set(hoisted(schedule)))
+    once, once_a_head = _outside_rows(schedule, scores, placed)
+    softmax = _softmax_blocks(schedule, placed + once + once_a_head)
     head, rows, columns = _tile_output(schedule, width) if scaled is None else _tile_context(schedule, scaled)
     schedule.compute_at(context, columns, preserve_unit_loops=True)
     for block in reversed(softmax):
@@ -55,10 +56,25 @@ def schedule_attention(schedule: s_tir.Schedule) -> None:
     _tile_scores(schedule, scores, masked, rows)
     schedule_register_tile(schedule, context)
     vectorize_partials(schedule)
-    for pack in packs:
-        schedule.compute_at(pack, head, preserve_unit_loops=True)
-    for block in [packs[1], *first]:
+    for block in [*packs, *reversed(once_a_head)]:
+        schedule.compute_at(block, head, preserve_unit_loops=True)
+    for block in [packs[1], *once, *once_a_head]:
         vectorize_last(schedule, block)
+
+
+def _outside_rows(schedule: s_tir.Schedule, scores: SBlockRV, placed: list[SBlockRV]) -> tuple[list[SBlockRV], list[SBlockRV]]:
+    """Of what the plan hoists before the scores, the blocks of no loop at all, and those of loops over batch or heads alone."""
+    on_rows: dict[str, SBlockRV] = {}
+    pending = [scores]
+    while pending:
+        found = {name_of(schedule, block): block for block in schedule.get_consumers(pending.pop())}
+        pending += [block for name, block in found.items() if name not in on_rows]
+        on_rows |= found
+    elsewhere = set(on_rows) | {name_of(schedule, block) for block in placed}
+    loops_of = {name: loops for name, loops in hoisted(schedule).items() if name not in elsewhere}
+    once = [schedule.get_sblock(name) for name, loops in loops_of.items() if not loops]
+    outside = [name for name, loops in loops_of.items() if loops and not any(loop.startswith(f"i{_ROWS_AXIS}") for loop in loops)]
+    return once, [schedule.get_sblock(name) for name in outside]
 
 
 def _pad_context(schedule: s_tir.Schedule, context: SBlockRV) -> SBlockRV:
