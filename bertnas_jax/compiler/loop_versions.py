@@ -123,9 +123,8 @@ class _Nest:
         iterations = 1
         for loop in order[:depth]:
             iterations *= self._loops[loop].extent
-        if any(self._region.operators[user].gathers for user in users):
-            held = min(held, max(self._region.operators[user].elements for user in users) * width)
-        return held * iterations
+        looked_up = [self._region.operators[user].elements for user in users if self._region.operators[user].gathers]
+        return min(held * iterations, sum(looked_up) * width) if looked_up else held * iterations
 
     def _is_recomputed(self, value: int, outer: tuple[int, ...]) -> bool:
         key = (value, frozenset(outer))
