@@ -6,17 +6,11 @@
 from absl import app, flags
 
 import bertnas_jax.flags
-from bertnas_jax.compiler.explain import ExplainConfig, explain
+from bertnas_jax.compiler.explain import ExplainConfig, run
 from bertnas_jax.flags import define_flags, main_of
-
-
-def main(config: ExplainConfig) -> None:
-    if not config.explain:
-        raise ValueError("a mode must be given, got none; add --explain")
-    print(explain(config))
 
 
 if __name__ == "__main__":
     define_flags(ExplainConfig)
     flags.adopt_module_key_flags(bertnas_jax.flags)  # so that --help lists them
-    app.run(main_of(ExplainConfig, main))
+    app.run(main_of(ExplainConfig, run))

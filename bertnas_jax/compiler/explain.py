@@ -53,6 +53,17 @@ def parse_subnet(text: str) -> Subnet:
     return Subnet(int(match[1]), int(match[2]), tuple(map(Layer, heads, ffns)))
 
 
+def run(config: ExplainConfig) -> None:
+    """Prints what was asked for.
+
+    Raises:
+      ValueError: nothing was.
+    """
+    if not config.explain:
+        raise ValueError("a mode must be given, got none; add --explain")
+    print(explain(config))
+
+
 def explain(config: ExplainConfig) -> str:
     """The report; draws the picture if one is asked for."""
     without = [name for name in config.without.split(",") if name]

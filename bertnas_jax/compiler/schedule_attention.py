@@ -45,8 +45,8 @@ def schedule_attention(schedule: s_tir.Schedule) -> None:
         masked = schedule.get_consumers(scores)[0]
     placed = [scores, context, masked, *packs] + ([scaled] if scaled is not None else [])
     inline_elementwise(schedule, keep={name_of(schedule, block) for block in placed} | set(hoisted(schedule)))
-    once, once_a_head = _outside_rows(schedule, scores, placed)
-    softmax = _softmax_blocks(schedule, placed + once + once_a_head)
+    once, once_a_head, queries = _before_scores(schedule, scores, placed)
+    softmax = _softmax_blocks(schedule, placed + once + once_a_head + queries)
     head, rows, columns = _tile_output(schedule, width) if scaled is None else _tile_context(schedule, scaled)
     schedule.compute_at(context, columns, preserve_unit_loops=True)
     for block in reversed(softmax):
@@ -54,16 +54,18 @@ def schedule_attention(schedule: s_tir.Schedule) -> None:
         if not is_reduction(schedule, block):
             vectorize_last(schedule, block)
     _tile_scores(schedule, scores, masked, rows)
+    for block in reversed(queries):
+        schedule.compute_at(block, rows, preserve_unit_loops=True)
     schedule_register_tile(schedule, context)
     vectorize_partials(schedule)
     for block in [*packs, *reversed(once_a_head)]:
         schedule.compute_at(block, head, preserve_unit_loops=True)
-    for block in [packs[1], *once, *once_a_head]:
+    for block in [packs[1], *once, *once_a_head, *queries]:
         vectorize_last(schedule, block)
 
 
-def _outside_rows(schedule: s_tir.Schedule, scores: SBlockRV, placed: list[SBlockRV]) -> tuple[list[SBlockRV], list[SBlockRV]]:
-    """Of what the plan hoists before the scores, the blocks of no loop at all, and those of loops over batch or heads alone."""
+def _before_scores(schedule: s_tir.Schedule, scores: SBlockRV, placed: list[SBlockRV]) -> tuple[list[SBlockRV], ...]:
+    """What the plan hoists before the scores: blocks of no loop at all, of loops over batch or heads alone, and of rows."""
     on_rows: dict[str, SBlockRV] = {}
     pending = [scores]
     while pending:
@@ -72,9 +74,11 @@ def _outside_rows(schedule: s_tir.Schedule, scores: SBlockRV, placed: list[SBloc
         on_rows |= found
     elsewhere = set(on_rows) | {name_of(schedule, block) for block in placed}
     loops_of = {name: loops for name, loops in hoisted(schedule).items() if name not in elsewhere}
-    once = [schedule.get_sblock(name) for name, loops in loops_of.items() if not loops]
-    outside = [name for name, loops in loops_of.items() if loops and not any(loop.startswith(f"i{_ROWS_AXIS}") for loop in loops)]
-    return once, [schedule.get_sblock(name) for name in outside]
+    found: tuple[list[SBlockRV], ...] = ([], [], [])
+    for name, loops in loops_of.items():
+        is_of_rows = any(loop.startswith(f"i{_ROWS_AXIS}") for loop in loops)
+        found[2 if is_of_rows else 1 if loops else 0].append(schedule.get_sblock(name))
+    return found
 
 
 def _pad_context(schedule: s_tir.Schedule, context: SBlockRV) -> SBlockRV:

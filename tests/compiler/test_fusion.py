@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 from tvm import relax, tirx
 from tvm.script import tirx as T
 
-from bertnas_jax.compiler import UnknownKernelError, fuse, lower, trace_model
+from bertnas_jax.compiler import UnknownKernelError, build, fuse, lower, trace_model
 from bertnas_jax.compiler.build import build_executable
 from bertnas_jax.compiler.fusion_plan import RELATIONS, FusionPlanner
-from bertnas_jax.compiler.pipeline import apply, rewrite_passes
+from bertnas_jax.compiler.pipeline import OPTIONAL, apply, rewrite_passes
 from bertnas_jax.compiler.schedule_kernels import kind_of
 from tests.compiler.conftest import call, trace
 
@@ -149,7 +149,7 @@ def attend(x, weigh):
     return jnp.einsum("bnlm,bmnh->blnh", scores, heads).reshape(3, 4, 8)
 
 
-@given(st.lists(st.sampled_from(sorted(STEPS)), min_size=1, max_size=5), st.sets(st.sampled_from(RELATIONS)), st.integers(0, 5))
+@given(st.lists(st.sampled_from(sorted(STEPS)), min_size=1, max_size=5), st.sets(st.sampled_from(OPTIONAL)), st.integers(0, 5))
 @settings(max_examples=25, deadline=None)
 def test_random_programs_compute_what_jax_does(target, names, without, seed):
     def program(x):
@@ -169,7 +169,14 @@ def test_every_step_alone_compiles(target, name):
     np.testing.assert_allclose(got, np.asarray(STEPS[name](jnp.asarray(x))), rtol=1e-4, atol=1e-5)
 
 
-def test_a_bert_has_four_kinds_of_kernels(make_bert):
+@pytest.mark.parametrize("without", [*((name,) for name in OPTIONAL), OPTIONAL], ids=str)
+def test_a_bert_lowers_without_any_of_them(make_bert, make_inputs, target, without):
+    model, inputs = make_bert(depth=1, hidden=64, heads=4), make_inputs(16)
+    logits = build(lower(trace_model(model, 16), target, without), target).run(*inputs)
+    np.testing.assert_allclose(logits, np.asarray(model(*map(jnp.asarray, inputs))), rtol=0, atol=1e-4)
+
+
+def test_a_bert_has_all_kinds_of_kernels(make_bert):
     module = fuse(trace_model(make_bert(), 16))
     kinds = {kind_of(function) for _, function in module.functions_items() if isinstance(function, tirx.PrimFunc)}
     assert kinds == {"gemm", "attention", "rows", "reduction", "elementwise"}
