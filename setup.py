@@ -20,6 +20,7 @@ setup(
         "flatbuffers",
         "flax",
         "grain",
+        "islpy",
         "jax",
         "jaxtyping",
         "matplotlib",

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Collection
 
 from tvm import s_tir, tirx
 from tvm.s_tir.schedule import SBlockRV
 
 # Starting the threads costs about 5 us, the time of this many float operations in vectors.
 _PARALLEL_OPERATIONS = 1 << 15
-# Math that costs too much to be computed again by each consumer.
-_EXPENSIVE = ("exp", "erf", "tanh", "sigmoid", "log")
+# The attribute of a PrimFunc that holds what its plan hoists: by block, the loops over the result that it stays inside of.
+HOISTED = "bertnas.hoisted"
 
 
 def blocks_of(schedule: s_tir.Schedule) -> list[SBlockRV]:
@@ -46,15 +47,17 @@ def output_of(schedule: s_tir.Schedule) -> SBlockRV:
     return blocks_of(schedule)[-1]
 
 
-def inline_elementwise(schedule: s_tir.Schedule, keep: tuple[str, ...] = (), recompute: bool = False) -> None:
-    """Inlines every block except reductions, the output and those named in `keep`.
+def hoisted(schedule: s_tir.Schedule) -> dict[str, tuple[str, ...]]:
+    """What is computed once and kept, by block: the loops over the result (`Loop.name`) outside of it."""
+    attributes = schedule.mod["main"].attrs
+    found = attributes[HOISTED] if attributes is not None and HOISTED in attributes else {}
+    return {str(name): tuple(str(loops).split()) for name, loops in found.items()}
 
-    What is costly and used twice is inlined only if `recompute` allows it.
-    """
+
+def inline_elementwise(schedule: s_tir.Schedule, keep: Collection[str] = ()) -> None:
+    """Inlines every block except reductions, the output and those named in `keep`."""
     for block in blocks_of(schedule)[:-1]:
-        consumers = schedule.get_consumers(block)
-        is_costly = not recompute and len(consumers) > 1 and name_of(schedule, block).startswith(_EXPENSIVE)
-        if name_of(schedule, block) not in keep and not is_reduction(schedule, block) and not is_costly:
+        if name_of(schedule, block) not in keep and not is_reduction(schedule, block):
             schedule.compute_inline(block)
 
 

@@ -18,7 +18,7 @@ def count_flops(function: tirx.PrimFunc) -> int:
 
     A polynomial counts every term, a value computed twice counts twice, padding counts.
     """
-    return sum(times * _operations(store.value) for store, times in _stores(function))
+    return sum(times * count_operations(store.value) for store, times in _stores(function))
 
 
 def count_bytes(function: tirx.PrimFunc) -> int:
@@ -30,7 +30,7 @@ def count_bytes(function: tirx.PrimFunc) -> int:
     touched: Counter[tirx.Var] = Counter()
     for store, times in _stores(function):
         touched[store.buffer] += times
-        for node in _expressions(store.value):
+        for node in expressions(store.value):
             if isinstance(node, TensorLoad):
                 touched[node.source] += times
     return sum(min(times, _elements(buffer)) * _width(buffer) for buffer, times in touched.items() if buffer in arguments)
@@ -47,8 +47,9 @@ def _width(buffer: tirx.Var) -> int:
     return int(str(buffer.ty.dtype).lstrip("abcdefghijklmnopqrstuvwxyz") or 8) // 8
 
 
-def _operations(value: tirx.Expr) -> int:
-    floats = [node for node in _expressions(value) if "float" in str(node.ty)]
+def count_operations(value: tirx.Expr) -> int:
+    """Float operations of one evaluation of the expression."""
+    floats = [node for node in expressions(value) if "float" in str(node.ty)]
     return sum(isinstance(node, _ARITHMETIC) or _is_math(node) for node in floats)
 
 
@@ -56,7 +57,7 @@ def _is_math(node: tirx.Expr) -> bool:
     return isinstance(node, Call) and getattr(node.op, "name", "").removeprefix("tirx.") in _MATH
 
 
-def _expressions(value: tirx.Expr) -> Iterator[tirx.Expr]:
+def expressions(value: tirx.Expr) -> Iterator[tirx.Expr]:
     """The expression and every one below it."""
     yield value
     if isinstance(value, Call):
@@ -69,7 +70,7 @@ def _expressions(value: tirx.Expr) -> Iterator[tirx.Expr]:
         children = [getattr(value, field) for field in fields if isinstance(getattr(value, field, None), Expr)]
     for child in children:
         if isinstance(child, Expr):
-            yield from _expressions(child)
+            yield from expressions(child)
 
 
 def _stores(function: tirx.PrimFunc) -> list[tuple[tirx.BufferStore, int]]:

@@ -9,29 +9,26 @@ from tvm import relax
 from tvm.ir.expr import GenericConst
 
 from bertnas_jax.compiler.dataflow import Dataflow
+from bertnas_jax.compiler.rebind import with_bindings
 
 
-def outline(module: tvm.IRModule, groups: Mapping[str, Sequence[Sequence[relax.Var]]]) -> tvm.IRModule:
+def outline(module: tvm.IRModule, groups: Mapping[relax.Var, tuple[str, Sequence[relax.Var]]]) -> tvm.IRModule:
     """The module with every group of `main` as a call of a function marked Primitive.
 
-    `groups` maps a name to groups in program order, each with its only exit last. FuseTIR makes
+    `groups` maps a group's only exit to its name and its members in program order. A member that is
+    no exit may be in several groups, and stays in `main` where something else needs it. FuseTIR makes
     one PrimFunc of a Primitive function; equal groups share a function.
     """
     dataflow = Dataflow(module["main"])
-    name_of = {group[-1]: name for name, members in groups.items() for group in members}
-    group_of = {group[-1]: group for members in groups.values() for group in members}
-    inside = {variable for group in group_of.values() for variable in group[:-1]}
-    builder, main, bindings = relax.BlockBuilder(module), module["main"], []
+    builder, bindings = relax.BlockBuilder(module), []
     for binding in dataflow.bindings:
-        if binding.var in group_of:
-            function, inputs = _extract(dataflow, group_of[binding.var])
-            kernel = builder.add_func(function, name_of[binding.var])
+        if binding.var in groups:
+            name, members = groups[binding.var]
+            function, inputs = _extract(dataflow, members)
+            kernel = builder.add_func(function, name)
             binding = relax.VarBinding(binding.var, builder.normalize(relax.Call(kernel, inputs)))
-        if binding.var not in inside:
-            bindings.append(binding)
-    body = relax.SeqExpr([relax.DataflowBlock(bindings)], main.body.body)
-    builder.update_func(module.get_global_var("main"), relax.Function(main.params, body, main.ret_ty, main.is_pure, main.attrs))
-    return builder.get()
+        bindings.append(binding)
+    return relax.transform.DeadCodeElimination()(with_bindings(builder.get(), bindings))
 
 
 def _extract(dataflow: Dataflow, group: Sequence[relax.Var]) -> tuple[relax.Function, list[relax.Expr]]:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import functools
+from collections.abc import Callable, Collection, Sequence
 
 import tvm
 from tvm import relax
 
-from bertnas_jax.compiler.fuse_attention import fuse_attention
-from bertnas_jax.compiler.fuse_rows import fuse_rows
+from bertnas_jax.compiler.fold_scale import fold_scale
+from bertnas_jax.compiler.fuse_polyhedral import fuse_polyhedral
+from bertnas_jax.compiler.fusion_plan import RELATIONS
 from bertnas_jax.compiler.legalize_views import VIEWS
+from bertnas_jax.compiler.merge_projections import merge_projections
 from bertnas_jax.compiler.pack_weights import pack_weights
 from bertnas_jax.compiler.prefetch_panels import prefetch_panels
 from bertnas_jax.compiler.schedule_kernels import schedule_kernels
@@ -19,26 +22,34 @@ from bertnas_jax.compiler.vector_math import VECTOR_MATH
 
 Pass = Callable[[tvm.IRModule], tvm.IRModule]
 
+# Algebraic rewrites of primitive operators, in the order they run.
+REWRITES: tuple[Pass, ...] = (fold_scale, merge_projections, sink_division)
+# What `without` may name: rewrites, and relations over which operators are fused.
+OPTIONAL = (*(rewrite.__name__ for rewrite in REWRITES), *RELATIONS)
 
-def fusion_passes() -> list[Pass]:
-    """Primitive Relax operators -> `main` as calls of fused, unscheduled PrimFuncs."""
+
+def rewrite_passes(without: Collection[str] = ()) -> list[Pass]:
+    """Primitive Relax operators -> fewer and cheaper ones, each a call of an unscheduled PrimFunc."""
+    if unknown := sorted(set(without) - set(OPTIONAL)):
+        raise ValueError(f"a pass to leave out must be one of {', '.join(OPTIONAL)}, got {', '.join(unknown)}; name one of those")
     transform = relax.transform
     return [
         transform.EliminateCommonSubexpr(),
         transform.CanonicalizeBindings(),
         transform.DeadCodeElimination(),
-        # Rewrites before fusion, then our own groups, then TVM's rules for the rest.
-        sink_division,
+        *(rewrite for rewrite in REWRITES if rewrite.__name__ not in without),
         transform.DeadCodeElimination(),
-        fuse_attention,
-        fuse_rows,
         pack_weights,
         transform.LegalizeOps(VECTOR_MATH | VIEWS),
-        transform.AnnotateTIROpPattern(),
-        transform.FuseOps(),
-        transform.FuseTIR(),
+        transform.CanonicalizeBindings(),
         transform.DeadCodeElimination(),
     ]
+
+
+def fusion_passes(without: Collection[str] = ()) -> list[Pass]:
+    """Calls of single operators -> calls of fused, unscheduled PrimFuncs."""
+    relations = [name for name in without if name in RELATIONS]
+    return [functools.partial(fuse_polyhedral, without=relations)]
 
 
 def schedule_passes() -> list[Pass]:
@@ -46,19 +57,20 @@ def schedule_passes() -> list[Pass]:
     return [schedule_kernels, prefetch_panels]
 
 
-def fuse(module: tvm.IRModule, target: tvm.target.Target) -> tvm.IRModule:
-    """The module with every kernel fused, weights packed for the target, and none scheduled."""
+def fuse(module: tvm.IRModule, target: tvm.target.Target, without: Collection[str] = ()) -> tvm.IRModule:
+    """The module with every kernel fused, weights packed for the target, and none scheduled; `without` leaves out what `OPTIONAL` names."""
     with target:
-        return _apply(fusion_passes(), module)
+        return apply([*rewrite_passes(without), *fusion_passes(without)], module)
 
 
-def lower(module: tvm.IRModule, target: tvm.target.Target) -> tvm.IRModule:
-    """The module with every kernel fused and scheduled for the target."""
+def lower(module: tvm.IRModule, target: tvm.target.Target, without: Collection[str] = ()) -> tvm.IRModule:
+    """The module with every kernel fused and scheduled for the target; `without` as for `fuse`."""
     with target:
-        return _apply([*fusion_passes(), *schedule_passes()], module)
+        return apply([*rewrite_passes(without), *fusion_passes(without), *schedule_passes()], module)
 
 
-def _apply(passes: Sequence[Pass], module: tvm.IRModule) -> tvm.IRModule:
+def apply(passes: Sequence[Pass], module: tvm.IRModule) -> tvm.IRModule:
+    """The module after each pass in turn."""
     # A loop of our own: tvm.transform.Sequential turns the errors of Python passes into RuntimeError.
     for step in passes:
         module = step(module)

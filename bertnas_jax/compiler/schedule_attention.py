@@ -12,6 +12,7 @@ from tvm.s_tir.schedule import LoopRV, SBlockRV
 from bertnas_jax.compiler.blocks import (
     blocks_of,
     extent,
+    hoisted,
     inline_elementwise,
     is_matmul,
     is_reduction,
@@ -22,6 +23,8 @@ from bertnas_jax.compiler.blocks import (
 from bertnas_jax.compiler.register_tile import schedule_register_tile
 from bertnas_jax.compiler.schedule_rows import split_reduction, vectorize_last, vectorize_partials
 from bertnas_jax.compiler.vector_unit import vector_unit
+
+_ROWS_AXIS = 1  # of the result [B, L, N * H]
 
 
 def schedule_attention(schedule: s_tir.Schedule) -> None:
@@ -39,8 +42,9 @@ def schedule_attention(schedule: s_tir.Schedule) -> None:
         schedule.cache_write(scores, 0, "global")
         masked = schedule.get_consumers(scores)[0]
     placed = [scores, context, masked, *packs] + ([scaled] if scaled is not None else [])
-    inline_elementwise(schedule, keep=tuple(name_of(schedule, block) for block in placed))
-    softmax = _softmax_blocks(schedule, placed)
+    inline_elementwise(schedule, keep={name_of(schedule, block) for block in placed} | set(hoisted(schedule)))
+    once, once_a_head, queries = _before_scores(schedule, scores, placed)
+    softmax = _softmax_blocks(schedule, placed + once + once_a_head + queries)
     head, rows, columns = _tile_output(schedule, width) if scaled is None else _tile_context(schedule, scaled)
     schedule.compute_at(context, columns, preserve_unit_loops=True)
     for block in reversed(softmax):
@@ -48,11 +52,31 @@ def schedule_attention(schedule: s_tir.Schedule) -> None:
         if not is_reduction(schedule, block):
             vectorize_last(schedule, block)
     _tile_scores(schedule, scores, masked, rows)
+    for block in reversed(queries):
+        schedule.compute_at(block, rows, preserve_unit_loops=True)
     schedule_register_tile(schedule, context)
     vectorize_partials(schedule)
-    for pack in packs:
-        schedule.compute_at(pack, head, preserve_unit_loops=True)
-    vectorize_last(schedule, packs[1])
+    for block in [*packs, *reversed(once_a_head)]:
+        schedule.compute_at(block, head, preserve_unit_loops=True)
+    for block in [packs[1], *once, *once_a_head, *queries]:
+        vectorize_last(schedule, block)
+
+
+def _before_scores(schedule: s_tir.Schedule, scores: SBlockRV, placed: list[SBlockRV]) -> tuple[list[SBlockRV], ...]:
+    """What the plan hoists before the scores: blocks of no loop at all, of loops over batch or heads alone, and of rows."""
+    on_rows: dict[str, SBlockRV] = {}
+    pending = [scores]
+    while pending:
+        found = {name_of(schedule, block): block for block in schedule.get_consumers(pending.pop())}
+        pending += [block for name, block in found.items() if name not in on_rows]
+        on_rows |= found
+    elsewhere = set(on_rows) | {name_of(schedule, block) for block in placed}
+    loops_of = {name: loops for name, loops in hoisted(schedule).items() if name not in elsewhere}
+    found: tuple[list[SBlockRV], ...] = ([], [], [])
+    for name, loops in loops_of.items():
+        is_of_rows = any(loop.startswith(f"i{_ROWS_AXIS}") for loop in loops)
+        found[2 if is_of_rows else 1 if loops else 0].append(schedule.get_sblock(name))
+    return found
 
 
 def _pad_context(schedule: s_tir.Schedule, context: SBlockRV) -> SBlockRV:

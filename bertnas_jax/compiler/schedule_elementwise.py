@@ -7,6 +7,7 @@ from tvm import s_tir, tirx
 from bertnas_jax.compiler.blocks import (
     blocks_of,
     extent,
+    hoisted,
     inline_elementwise,
     is_reduction,
     iterations,
@@ -19,7 +20,7 @@ from bertnas_jax.compiler.vector_unit import vector_unit
 
 def schedule_elementwise(schedule: s_tir.Schedule) -> None:
     """Schedules a function without reductions: one parallel loop over rows, vectors along them."""
-    inline_elementwise(schedule)
+    inline_elementwise(schedule, keep=hoisted(schedule))
     for block in blocks_of(schedule):
         operations = iterations(schedule, block)
         rows = schedule.get_loops(block)[:-1]
@@ -30,7 +31,7 @@ def schedule_elementwise(schedule: s_tir.Schedule) -> None:
 
 def schedule_reduction(schedule: s_tir.Schedule) -> None:
     """Schedules a function with one reduction over an axis that is not the last: columns in vectors."""
-    inline_elementwise(schedule)
+    inline_elementwise(schedule, keep=hoisted(schedule))
     for block in blocks_of(schedule):
         if not is_reduction(schedule, block):
             vectorize_last(schedule, block)

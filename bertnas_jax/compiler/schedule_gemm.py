@@ -20,7 +20,7 @@ def schedule_gemm(schedule: s_tir.Schedule) -> None:
     gemm = schedule.get_sblock("packed_gemm")
     if not schedule.get_consumers(gemm):
         schedule.cache_write(gemm, 0, "global")
-    inline_elementwise(schedule, recompute=True)
+    inline_elementwise(schedule)
     *rows, columns, inner = schedule.get_loops(gemm)
     block = largest_divisor(extent(schedule, rows[-1]), vector_unit().rows)  # of one sentence: its epilogue is a rectangle too
     row_outer, row_inner = schedule.split(schedule.fuse(*rows), [None, block])

@@ -23,7 +23,7 @@ def schedule_matmul(schedule: s_tir.Schedule) -> None:
     (product,) = (block for block in blocks_of(schedule) if is_matmul(schedule, block))
     if not schedule.get_consumers(product):
         schedule.cache_write(product, 0, "global")
-    inline_elementwise(schedule, recompute=True)
+    inline_elementwise(schedule)
     *batch, row, column, inner = schedule.get_loops(product)
     row_outer, row_inner = schedule.split(row, [None, largest_divisor(extent(schedule, row), vector_unit().rows)])
     vector, lane = schedule.split(column, [None, largest_divisor(extent(schedule, column), vector_unit().widths)])

@@ -11,6 +11,7 @@ from tvm import s_tir
 from bertnas_jax.compiler.blocks import (
     blocks_of,
     extent,
+    hoisted,
     inline_elementwise,
     is_reduction,
     iterations,
@@ -26,7 +27,7 @@ def schedule_rows(schedule: s_tir.Schedule) -> None:
     """Schedules a function of elementwise blocks and reductions along the last axis."""
     if is_reduction(schedule, output_of(schedule)):
         schedule.cache_write(output_of(schedule), 0, "global")  # a copy of the result is what the rest is moved into
-    inline_elementwise(schedule)
+    inline_elementwise(schedule, keep=hoisted(schedule))
     for block in blocks_of(schedule)[:-1]:
         if is_reduction(schedule, block):
             split_reduction(schedule, block)

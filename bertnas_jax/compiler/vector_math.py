@@ -53,7 +53,10 @@ def _clip(x: tirx.Expr, low: float, high: float) -> tirx.Expr:
 
 
 def exp(x: tirx.Expr) -> tirx.Expr:
-    """e^x to 2 units in the last place; 0 below ln(2^-126), the largest finite power above ln(2^128)."""
+    """e^x to 2 units in the last place between -87.336 and 88.376; 0 below (and of -inf), 2.406e38 above (and of inf, NaN).
+
+    Normal numbers only: what float32 would give below 2^-126 is 0, so that a masked score weighs exactly nothing.
+    """
 
     def reduced(clipped, power):
         rest = clipped - power * tirx.const(_LN2_HIGH, "float32") - power * tirx.const(_LN2_LOW, "float32")
@@ -77,12 +80,12 @@ def _rational(x: tirx.Expr, bound: float, numerator: Sequence[float], denominato
 
 
 def erf(x: tirx.Expr) -> tirx.Expr:
-    """erf(x), absolute error below 5e-7."""
+    """erf(x), absolute error below 5e-7 for every x, infinities included; relative error below 3e-7 near 0."""
     return _rational(x, _ERF_BOUND, _ERF_P, _ERF_Q)
 
 
 def tanh(x: tirx.Expr) -> tirx.Expr:
-    """tanh(x), absolute error below 5e-7."""
+    """tanh(x), absolute error below 5e-7 for every x, infinities included; relative error below 3e-7 near 0."""
     return _rational(x, _TANH_BOUND, _TANH_P, _TANH_Q)
 
 

@@ -25,6 +25,24 @@ def call(executable, *arrays):
     return machine["main"](*(tvm.runtime.tensor(np.asarray(array)) for array in arrays)).numpy()
 
 
+def simplified(module):
+    """The module without aliases and dead bindings."""
+    return relax.transform.DeadCodeElimination()(relax.transform.CanonicalizeBindings()(module))
+
+
+def operators_of(module):
+    """The operators of `main`, in order."""
+    values = [binding.value for block in module["main"].body.blocks for binding in block.bindings]
+    return [value.op.name.removeprefix("relax.") for value in values if isinstance(value, relax.Call)]
+
+
+def assert_same_on(target, rewrite, program, *arrays):
+    """A rewrite changes nothing but rounding, by TVM's own unscheduled code."""
+    before = simplified(trace(program, *arrays))
+    results = [call(build_executable(relax.transform.LegalizeOps()(module), target), *arrays) for module in (before, rewrite(before))]
+    np.testing.assert_allclose(results[1], results[0], rtol=1e-4, atol=1e-5)
+
+
 @pytest.fixture(scope="session")
 def target():
     return host_target()

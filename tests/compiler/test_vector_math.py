@@ -28,6 +28,38 @@ def test_tanh_error(run_compiled):
     assert np.abs(run_compiled(jnp.tanh, x) - np.tanh(x.astype(np.float64))).max() < 5e-7
 
 
+# Every 9973rd float32 bit pattern, so that all exponents and both signs are there.
+BITS = np.arange(0, 2**32, 9973, dtype=np.uint64).astype(np.uint32).view(np.float32)
+EVERYWHERE = np.concatenate([BITS[np.isfinite(BITS)], np.array([np.inf, -np.inf, 0.0, -0.0], np.float32)])
+EVERYWHERE = EVERYWHERE[: EVERYWHERE.size // 64 * 64].reshape(-1, 64)
+INFINITE = np.array([[np.inf, -np.inf]], np.float32)
+
+
+def test_exp_over_all_of_float32(run_compiled):
+    got, x = run_compiled(jnp.exp, EVERYWHERE), EVERYWHERE.astype(np.float64)
+    inside = (x >= -87.33654) & (x <= 88.37626)
+    exact = np.exp(x[inside])
+    assert (np.abs(got[inside] - exact) / np.spacing(exact.astype(np.float32))).max() <= 2
+    assert not got[x < -87.33655].any()
+    assert np.isfinite(got).all() and (got[x > 88.37627] > 2.4e38).all()
+
+
+def test_erf_and_tanh_over_all_of_float32(run_compiled):
+    x = EVERYWHERE.astype(np.float64)
+    for compiled, exact in ((jax.lax.erf, scipy.special.erf), (jnp.tanh, np.tanh)):
+        got = run_compiled(compiled, EVERYWHERE)
+        assert np.abs(got - exact(x)).max() < 5e-7
+        near = (np.abs(x) < 0.01) & (np.abs(x) > 1e-30)
+        assert (np.abs(got - exact(x))[near] / np.abs(exact(x)[near])).max() < 3e-7
+
+
+def test_infinities(run_compiled):
+    np.testing.assert_array_equal(run_compiled(jax.lax.erf, INFINITE), [[1, -1]])
+    np.testing.assert_array_equal(run_compiled(jnp.tanh, INFINITE), [[1, -1]])
+    largest, smallest = run_compiled(jnp.exp, INFINITE)[0]
+    assert smallest == 0 and 2.4e38 < largest < np.inf
+
+
 def test_no_call_of_libm_is_left(target):
     from tests.compiler.conftest import trace
 

@@ -1,0 +1,142 @@
+"""What the compiler does to a Subnet, told: operators before and after, who made each kernel, bytes and FLOPs saved."""
+
+from __future__ import annotations
+
+import dataclasses
+import pathlib
+import re
+from collections import Counter
+from collections.abc import Callable
+
+import tvm
+from flax import nnx
+
+from bertnas_jax.compiler.build import trace_model
+from bertnas_jax.compiler.dataflow import Dataflow, operator_of
+from bertnas_jax.compiler.fusion_plan import RELATIONS, FusionPlanner, Group
+from bertnas_jax.compiler.pipeline import OPTIONAL, REWRITES, apply, rewrite_passes
+from bertnas_jax.compiler.targets import host_target
+from bertnas_jax.knobs import check_knobs, knob
+from bertnas_jax.model import Bert, BertConfig
+from bertnas_jax.space import Layer, Subnet
+
+_DESCRIBED = re.compile(r"D(\d+)-H(\d+)-N([\d.]+)-F([\d.]+)")
+
+
+@dataclasses.dataclass(frozen=True)
+class ExplainConfig:
+    """The knobs of `python -m bertnas_jax.compiler`."""
+
+    explain: bool = knob(False, "Prints what the compiler does to --subnet; it has no other mode.")
+    subnet: str = knob("D384-H32-N12.12-F1536.1536", "The sub-network: D384-H32-N12.12-F1536.1536, or the path of a subnet.json.")
+    seq_len: int = knob(128, "Tokens of the sentence.", lower=1)
+    without: str = knob("", f"Rewrites and relations to leave out, separated by commas: {', '.join(OPTIONAL)}.")
+    picture: str = knob("", "Where to draw the graph before and after, a .png; nothing is drawn without it.")
+
+    def __post_init__(self):
+        check_knobs(self)
+        if self.picture and not self.picture.endswith(".png"):
+            raise ValueError(f"picture must end with .png, got {self.picture!r}; name another file")
+
+
+def parse_subnet(text: str) -> Subnet:
+    """The Subnet of `Subnet.describe()`'s text, or of a JSON file.
+
+    Raises:
+      ValueError: the text is neither.
+    """
+    if text.endswith(".json"):
+        return Subnet.from_json(pathlib.Path(text).expanduser().read_text(encoding="utf-8"))
+    match = _DESCRIBED.fullmatch(text)
+    heads, ffns = (list(map(int, match[group].strip(".").split("."))) for group in (3, 4)) if match else ([], [0])
+    if len(heads) != len(ffns):
+        raise ValueError(f"subnet must be like D384-H32-N12.12-F1536.1536 or end with .json, got {text!r}; use Subnet.describe()")
+    return Subnet(int(match[1]), int(match[2]), tuple(map(Layer, heads, ffns)))
+
+
+def run(config: ExplainConfig) -> None:
+    """Prints what was asked for.
+
+    Raises:
+      ValueError: nothing was.
+    """
+    if not config.explain:
+        raise ValueError("a mode must be given, got none; add --explain")
+    print(explain(config))
+
+
+def explain(config: ExplainConfig) -> str:
+    """The report; draws the picture if one is asked for."""
+    without = [name for name in config.without.split(",") if name]
+    subnet = parse_subnet(config.subnet)
+    traced = trace_model(Bert(BertConfig(subnet, vocab_size=1000), nnx.Rngs(0)), config.seq_len)
+    with host_target():
+        single = FusionPlanner(apply(rewrite_passes(OPTIONAL), traced), RELATIONS)
+        planner = FusionPlanner(apply(rewrite_passes(without), traced), [name for name in without if name in RELATIONS])
+    before, after = single.groups(), planner.groups()
+    if config.picture:
+        from bertnas_jax.compiler.draw_graph import draw_graphs
+
+        draw_graphs({"before": (single, before), "after": (planner, after)}, pathlib.Path(config.picture).expanduser())
+    sections = [f"{subnet.describe()}, {config.seq_len} tokens, without {', '.join(without) or 'nothing'}"]
+    sections += [_operators(before), _rewrites(traced, without), _kernels(planner, after), _saved(before, after)]
+    return "\n\n".join(sections)
+
+
+def _operators(groups: list[Group]) -> str:
+    counts = Counter(group.region.root.name.rstrip("0123456789") for group in groups)
+    return f"before: {len(groups)} operators: " + ", ".join(f"{count} {name}" for name, count in counts.most_common())
+
+
+def _rewrites(traced: tvm.IRModule, without: list[str]) -> str:
+    """How many operators of each kind every algebraic rewrite adds or removes."""
+    lines, module = ["rewrites:"], apply(rewrite_passes(OPTIONAL)[:3], traced)
+    for rewrite in REWRITES:
+        if rewrite.__name__ in without:
+            lines.append(f"  {rewrite.__name__}: left out")
+            continue
+        counted = _count(module)
+        module = tvm.relax.transform.DeadCodeElimination()(rewrite(module))
+        change = {name: _count(module)[name] - counted[name] for name in sorted(counted | _count(module))}
+        told = ", ".join(f"{number:+d} {name}" for name, number in change.items() if number)
+        lines.append(f"  {rewrite.__name__}: {told or 'operators reordered or weights changed, none added or removed'}")
+    return "\n".join(lines)
+
+
+def _count(module: tvm.IRModule) -> Counter[str]:
+    return Counter(operator_of(binding.value).removeprefix("relax.") for binding in Dataflow(module["main"]).bindings)
+
+
+def _kernels(planner: FusionPlanner, groups: list[Group]) -> str:
+    """Every kernel with the relations it is fused over, its loops, and what it keeps in them."""
+    lines = [f"after: {len(groups)} kernels:"]
+    for number, group in enumerate(groups):
+        names = " ".join(operator.name.rstrip("0123456789") for operator in group.region.operators)
+        alone = sum(planner.group([member]).version.moved_bytes for member in group.members)
+        lines.append(f"  {number}: {names}")
+        lines.append(f"     fused over {_relations(planner, group) or 'nothing'}; {alone - group.version.moved_bytes:,} bytes saved")
+        kept = [
+            f"{operator.name.rstrip('0123456789')} inside {placement.depth} loops"
+            for operator, placement in zip(group.region.operators[:-1], group.version.placements, strict=False)
+            if not placement.is_inline
+        ]
+        loops = " ".join(f"{loop.name}<{loop.extent}" for loop in group.version.loops)
+        lines.append(f"     loops {loops or 'none'}; {'kept: ' + ', '.join(kept) if kept else 'nothing kept'}")
+    return "\n".join(lines)
+
+
+def _relations(planner: FusionPlanner, group: Group) -> str:
+    inner = set(group.members)
+    edges = [(source, member) for member in group.members for source in dict.fromkeys(planner.dataflow.operands(member)) if source in inner]
+    counts = Counter(planner.relation_of(source, member) for source, member in edges)
+    return ", ".join(f"{counts[relation]} {relation}" for relation in RELATIONS if counts[relation])
+
+
+def _saved(before: list[Group], after: list[Group]) -> str:
+    def total(measure: Callable[[Group], int]) -> str:
+        old, new = (sum(map(measure, groups)) for groups in (before, after))
+        return f"{old:,} -> {new:,} ({1 - new / old:.1%} saved)"
+
+    moved = total(lambda group: group.version.moved_bytes)
+    flops = total(lambda group: sum(operator.operations for operator in group.region.operators))
+    return f"bytes moved: {moved}\nFLOPs: {flops}\nkernels: {len(before)} -> {len(after)}"
