@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from tvm import tirx
 from tvm.script import tirx as T
 
-from bertnas_jax.compiler import UnknownKernelError, build, fuse, loop_versions, lower, trace_model
+from bertnas_jax.compiler import UnknownKernelError, build, fuse, lower, trace_model
 from bertnas_jax.compiler.build import build_executable
 from bertnas_jax.compiler.fusion_plan import RELATIONS, FusionPlanner
 from bertnas_jax.compiler.pipeline import OPTIONAL, apply, rewrite_passes
@@ -59,7 +59,7 @@ def test_every_size_is_planned_alike(make_bert, heads, hidden, ffn, seq_len):
 def test_the_plan_does_not_hang_on_the_balance_of_the_machine(make_bert, monkeypatch, operations_per_byte):
     traced = trace_model(make_bert(depth=1, hidden=384, heads=12, ffn=1536), 128)
     expected = planned(traced)
-    monkeypatch.setattr(loop_versions, "OPERATIONS_PER_BYTE", operations_per_byte)
+    monkeypatch.setattr("bertnas_jax.compiler.loop_versions.OPERATIONS_PER_BYTE", operations_per_byte)
     assert planned(traced) == expected
 
 
