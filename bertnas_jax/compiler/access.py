@@ -146,8 +146,7 @@ class _AccessMap:
 class Operator:
     """What one call of a PrimFunc computes from its arguments.
 
-    `reads[i]` maps an element of the result to the elements of argument i that it needs; None for
-    an argument that is only an index of a look-up's table.
+    `reads[i]` maps an element of the result to the elements of argument i that it needs.
     """
 
     name: str

@@ -19,7 +19,8 @@ from bertnas_jax.compiler.region import Loop, Region, element_bytes, is_recomput
 
 # What a core keeps close: half of the 512 KB second-level cache of Zen 3 and of the Cortex-A78's middle configuration.
 CACHE_BYTES = 256 * 1024
-# A core that does 100 GFLOP/s of float32 and moves 25 GB/s to and from memory (both measured on Zen 3 with 2 cores).
+# 100 GFLOP/s of float32 a core (benchmarks/results/gemm_peak_2026-11-22.json) to the 25.6 GB/s of a DDR4-3200 channel;
+# a test holds that BERT's kernels are the same from 1 to 16.
 OPERATIONS_PER_BYTE = 4
 # A load whose neighbour along the vector lies elsewhere costs a vector's worth of loads (8 float32 lanes of AVX2).
 STRIDED_LOAD = 8

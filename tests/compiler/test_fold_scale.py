@@ -5,7 +5,6 @@ import pytest
 import tvm
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tvm import relax
 
 from bertnas_jax.compiler.fold_scale import fold_scale
 from tests.compiler.conftest import assert_same_on, operators_of, simplified, trace
