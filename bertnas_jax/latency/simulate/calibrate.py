@@ -1,8 +1,4 @@
-"""The free parameters of the CPU's roofline from measured latencies, and how wrong they leave it.
-
-Least squares on log latency (robust to a few rows that something else slowed down), with the priors of
-constants.py as further residuals: a parameter that the rows say nothing about stays what was believed.
-"""
+"""The free parameters of the CPU's roofline from measured latencies of whole models."""
 
 from __future__ import annotations
 
@@ -12,17 +8,15 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 from jaxtyping import Float
-from scipy.optimize import least_squares
 
-from bertnas_jax.latency.simulate.constants import CpuConstants, Deviation, priors
+from bertnas_jax.latency.simulate.constants import CpuConstants, Deviation
 from bertnas_jax.latency.simulate.cpu_roofline import price_cpu
+from bertnas_jax.latency.simulate.fitting import fit_with_priors
 from bertnas_jax.latency.simulate.machine import SLOTS, cpu_machine
 from bertnas_jax.latency.simulate.phone_rows import PhoneRow
 from bertnas_jax.latency.simulate.work import KernelWork, WorkBatch
 
-# Believed error of a row that nothing disturbed; further off a row counts linearly and not squared.
-_LOG_NOISE = 0.03
-_MAX_EVALUATIONS, _TOLERANCE = 80, 1e-5
+_LOG_NOISE = 0.03  # assumed: two phones of one type differ by about as much
 
 CoreKey = tuple[str, str]  # device, core type
 
@@ -78,28 +72,12 @@ def calibrate(rows: Sequence[PhoneRow]) -> CpuFit:
     Raises:
       ValueError: there is no row.
     """
-    if not rows:
-        raise ValueError("a calibration must have rows to fit, got none; give a file of measurements")
-    table, shared, own = PhoneTable(rows), priors(CpuConstants), priors(Deviation)
-    believed = np.log([prior.mean for prior in shared.values()])
-    spread = np.array([prior.log_sd for prior in shared.values()] + [prior.log_sd for prior in own.values()] * len(table.keys))
-    target = np.log(table.measured_ms())
+    table = PhoneTable(rows)
 
-    def residuals(moves: Float[np.ndarray, " p"]) -> Float[np.ndarray, " n"]:
-        errors = (np.log(table.latency_ms(_fit_of(moves * spread, believed, table.keys))) - target) / _LOG_NOISE
-        return np.concatenate([_robust(errors), moves])
+    def fit_of(constants: dict[str, float], own: list[dict[str, float]]) -> CpuFit:
+        return CpuFit(CpuConstants(**constants), {key: Deviation(**fields) for key, fields in zip(table.keys, own, strict=True)})
 
-    found = least_squares(residuals, np.zeros(len(spread)), max_nfev=_MAX_EVALUATIONS, ftol=_TOLERANCE, xtol=_TOLERANCE)
-    return _fit_of(found.x * spread, believed, table.keys)
+    def predict(constants: dict[str, float], own: list[dict[str, float]]) -> Float[np.ndarray, " r"]:
+        return table.latency_ms(fit_of(constants, own))
 
-
-def _fit_of(moves: Float[np.ndarray, " p"], believed: Float[np.ndarray, " c"], keys: Sequence[CoreKey]) -> CpuFit:
-    count = len(believed)
-    constants = CpuConstants(*(float(value) for value in np.exp(believed + moves[:count])))
-    own = moves[count:].reshape(len(keys), -1)
-    return CpuFit(constants, {key: Deviation(*map(float, values)) for key, values in zip(keys, own, strict=True)})
-
-
-def _robust(errors: Float[np.ndarray, " n"]) -> Float[np.ndarray, " n"]:
-    """Errors whose squares grow like |error| once they are large (the soft L1 loss)."""
-    return np.sign(errors) * np.sqrt(2.0 * (np.sqrt(1.0 + errors**2) - 1.0))
+    return fit_of(*fit_with_priors(CpuConstants, Deviation, len(table.keys), predict, table.measured_ms(), _LOG_NOISE))
