@@ -80,12 +80,19 @@ def _layer_norm(hidden: int, seq_len: int, dtype: str) -> list[KernelWork]:
 
 
 def _plain(operator: str, size: int, dtype: str, reads: int = 1) -> KernelWork:
-    elements = size * ELEMENT_NS[dtype][operator]
-    return KernelWork(operator, dtype, elements=elements, kind=f"plain_{dtype}", moved_bytes=(reads + 1) * size * BYTES[dtype], parallel=False)
+    costs = _costs_of(dtype)
+    elements, moved = size * ELEMENT_NS[costs][operator], (reads + 1) * size * BYTES[dtype]
+    return KernelWork(operator, dtype, elements=elements, kind=f"plain_{costs}", moved_bytes=moved, parallel=False)
 
 
 def _on_scores(operator: str, kind: str, size: int, dtype: str, parallel: bool) -> KernelWork:
-    return KernelWork(operator, dtype, elements=float(size), kind=f"{kind}_{dtype}", moved_bytes=2 * size * BYTES[dtype], parallel=parallel)
+    moved = 2 * size * BYTES[dtype]
+    return KernelWork(operator, dtype, elements=float(size), kind=f"{kind}_{_costs_of(dtype)}", moved_bytes=moved, parallel=parallel)
+
+
+def _costs_of(dtype: str) -> str:
+    """Arithmetic on halves is that of floats; where it runs, on GPUs, it is never what takes the time."""
+    return "float32" if dtype == "float16" else dtype
 
 
 def _linear(name: str, rows: int, inner: int, columns: int, dtype: str) -> KernelWork:
