@@ -22,9 +22,11 @@ FOLDER = pathlib.Path(__file__).parent / "calibrations"
 CPU_FILE, GPU_FILE = FOLDER / "tflite_cpu.json", FOLDER / "tflite_gpu.json"
 
 # Which split tells how wrong a prediction is, by what is known of where it is for: a set of cores that was
-# measured (with other models), a device that was (with other cores), none of it.
-CPU_KNOWLEDGE = {"measured cores": "models", "measured device": "core_sets", "specifications": "devices"}
-GPU_KNOWLEDGE = {"measured device": "shapes", "specifications": "gpus"}
+# measured (with other models), a device that was (with other cores), none of it. The devices are few: a
+# further one gets the interval of the worst.
+SPECIFICATIONS = "specifications"
+CPU_KNOWLEDGE = {"measured cores": "models", "measured device": "core_sets", SPECIFICATIONS: "devices"}
+GPU_KNOWLEDGE = {"measured device": "shapes", SPECIFICATIONS: "gpus"}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,11 +43,11 @@ class Calibration:
         if f"{cores.device.name}, {cores.describe()}" in self.measured:
             return "measured cores"
         measured = {name.split(", ")[0] for name in self.measured}
-        return "measured device" if cores.device.name in measured else "specifications"
+        return "measured device" if cores.device.name in measured else SPECIFICATIONS
 
     def gpu_knowledge(self, gpu: str) -> str:
         """The same of a GPU by its name."""
-        return "measured device" if gpu in self.measured else "specifications"
+        return "measured device" if gpu in self.measured else SPECIFICATIONS
 
 
 def validate_cpu(rows: Sequence[PhoneRow], progress: Callable[[str], None] = lambda group: None) -> dict[str, HeldOut]:
@@ -89,13 +91,17 @@ def _write(path, constants, deviations, measured, held_out: Mapping[str, HeldOut
         "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
         "coverage": COVERAGE,
         "held_out": {split: held.figures() for split, held in held_out.items()},
-        "log_half_widths": {known: held_out[split].log_half_width() for known, split in knowledge.items()},
+        "log_half_widths": {known: _half_width(known, held_out[split]) for known, split in knowledge.items()},
         "measured": measured,
         "constants": dataclasses.asdict(constants),
         "deviations": deviations,
     }
     with whole(path) as partial:
         partial.write_text(json.dumps(fields, indent=1) + "\n", encoding="utf-8")
+
+
+def _half_width(known: str, held: HeldOut) -> float:
+    return held.worst_group_log_half_width() if known == SPECIFICATIONS else held.log_half_width()
 
 
 def load_cpu_calibration(path: pathlib.Path = CPU_FILE) -> Calibration:

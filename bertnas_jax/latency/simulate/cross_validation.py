@@ -46,19 +46,33 @@ class HeldOut:
         }
 
     def log_half_width(self, coverage: float = COVERAGE) -> float:
-        """Half the width, in log latency, that holds this share of further rows.
+        """Half the width, in log latency, that holds this share of further rows of groups like these.
 
         Source: split conformal prediction, the ceil((n + 1) coverage)-th smallest absolute residual
-        (J. Lei et al., JASA 113, 2018). It holds for rows exchangeable with these: a new group like them.
+        (J. Lei et al., JASA 113, 2018). It holds for rows exchangeable with these.
 
         Raises:
           ValueError: there are too few rows for the coverage.
         """
-        residuals = np.sort(np.abs(np.log(np.divide(self.predicted, self.measured))))
-        rank = math.ceil((len(residuals) + 1) * coverage)
-        if rank > len(residuals):
-            raise ValueError(f"rows must be enough for a coverage of {coverage}, got {len(residuals)}; lower it or measure more")
-        return float(residuals[rank - 1])
+        return _conformal(self._log_errors(), coverage)
+
+    def worst_group_log_half_width(self, coverage: float = COVERAGE) -> float:
+        """The widest of the groups' own: for a further group that may be like the worst of these few.
+
+        Of g groups a further one is worse than all with a probability of 1 / (g + 1).
+        """
+        residuals, groups = self._log_errors(), np.array(self.groups)
+        return max(_conformal(residuals[groups == group], coverage) for group in set(self.groups))
+
+    def _log_errors(self) -> Float[np.ndarray, " r"]:
+        return np.abs(np.log(np.divide(self.predicted, self.measured)))
+
+
+def _conformal(residuals: Float[np.ndarray, " r"], coverage: float) -> float:
+    rank = math.ceil((len(residuals) + 1) * coverage)
+    if rank > len(residuals):
+        raise ValueError(f"rows must be enough for a coverage of {coverage}, got {len(residuals)}; lower it or measure more")
+    return float(np.sort(residuals)[rank - 1])
 
 
 def hold_out(
