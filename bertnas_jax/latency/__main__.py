@@ -14,6 +14,7 @@ from bertnas_jax.latency.config import LatencyConfig
 
 
 def main(config: LatencyConfig) -> None:
+    config.check_asked()
     if config.validate:
         from bertnas_jax.benchmark.simulated_phones import validate
 

@@ -6,13 +6,15 @@ import dataclasses
 
 from bertnas_jax.knobs import check_knobs, knob
 
+_ACTIONS = ("--list", "--explain", "--new_profile", "--refit", "--validate")
+
 
 @dataclasses.dataclass(frozen=True)
 class LatencyConfig:
     """What the program is asked for, and of which model where.
 
     Raises:
-      ValueError: a value is out of its bounds, or not exactly one thing is asked for.
+      ValueError: a value is out of its bounds, or more than one thing is asked for.
     """
 
     list: bool = knob(False, "Shows the devices and their core sets.")
@@ -30,6 +32,14 @@ class LatencyConfig:
 
     def __post_init__(self):
         check_knobs(self)
-        asked = [name for name in ("list", "explain", "new_profile", "refit", "validate") if getattr(self, name)]
-        if len(asked) != 1:
-            raise ValueError(f"one of --list, --explain, --new_profile, --refit and --validate must be given, got {asked}; give one")
+        asked = self._asked()
+        if len(asked) > 1:
+            raise ValueError(f"one of {', '.join(_ACTIONS)} must be given, got {asked}; give one")
+
+    def check_asked(self) -> None:
+        """Raises ValueError if nothing is asked for: the defaults alone ask for nothing."""
+        if not self._asked():
+            raise ValueError(f"one of {', '.join(_ACTIONS)} must be given, got none; --help explains them")
+
+    def _asked(self) -> list[str]:
+        return [f"--{name}" for name in ("list", "explain", "new_profile", "refit", "validate") if getattr(self, name)]
