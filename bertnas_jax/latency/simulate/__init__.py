@@ -18,6 +18,7 @@ from bertnas_jax.latency.simulate.calibration import (
 from bertnas_jax.latency.simulate.cross_validation import HeldOut, hold_out
 from bertnas_jax.latency.simulate.gpu_rows import GpuFit, GpuTable, calibrate_gpu, read_gpu_rows
 from bertnas_jax.latency.simulate.phone_rows import PhoneRow, read_phone_rows
+from bertnas_jax.latency.simulate.price_table import PriceTable, tflite_price_table
 from bertnas_jax.latency.simulate.simulation import PricedKernel, Simulation, price_on_cpu, simulate_cpu, simulate_gpu
 from bertnas_jax.latency.simulate.tflite_operators import encoder_operators
 from bertnas_jax.latency.simulate.work import KernelWork
@@ -33,6 +34,7 @@ __all__ = [
     "KernelWork",
     "PhoneRow",
     "PhoneTable",
+    "PriceTable",
     "PricedKernel",
     "Simulation",
     "calibrate",
@@ -48,6 +50,7 @@ __all__ = [
     "refit_gpu",
     "simulate_cpu",
     "simulate_gpu",
+    "tflite_price_table",
     "validate_cpu",
     "validate_gpu",
 ]
