@@ -1,0 +1,45 @@
+"""Every knob of `python -m bertnas_jax.latency`."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from bertnas_jax.knobs import check_knobs, knob
+
+_ACTIONS = ("--list", "--explain", "--new_profile", "--refit", "--validate")
+
+
+@dataclasses.dataclass(frozen=True)
+class LatencyConfig:
+    """What the program is asked for, and of which model where.
+
+    Raises:
+      ValueError: a value is out of its bounds, or more than one thing is asked for.
+    """
+
+    list: bool = knob(False, "Shows the devices and their core sets.")
+    explain: bool = knob(False, "Shows the price of each kernel of the model on the device.")
+    new_profile: str = knob("", "Prints a draft of a device profile of this name, from --clusters and --dram_gb_s.")
+    refit: str = knob("", "A folder with phone_cpu_transformers.csv and phone_gpu_gemms.csv: fits both calibrations again (minutes).")
+    validate: str = knob("", "The same folder: writes tables and a plot of held-out errors under benchmarks/results/ (minutes).")
+    device: str = knob("pixel_4", "The device, by the name of its profile.")
+    core_set: str = knob("1 large", 'Its cores, such as "1 large + 1 medium", or "gpu".')
+    dtype: str = knob("float32", "float32 or int8 on a CPU, float16 on a GPU.", choices=("float32", "float16", "int8"))
+    subnet: str = knob("", "A subnet.json; BERT-base if it is not given.")
+    seq_len: int = knob(128, "Tokens of the input.", lower=1, upper=4096)
+    clusters: str = knob("", "COUNTxCORE@GHZ by commas, fastest first, e.g. 1xCortex-X4@3.3,3xCortex-A720@3.15.")
+    dram_gb_s: float = knob(34.1, "Peak bandwidth of the memory in GB/s.", lower=0.5, upper=2000)
+
+    def __post_init__(self):
+        check_knobs(self)
+        asked = self._asked()
+        if len(asked) > 1:
+            raise ValueError(f"one of {', '.join(_ACTIONS)} must be given, got {asked}; give one")
+
+    def check_asked(self) -> None:
+        """Raises ValueError if nothing is asked for: the defaults alone ask for nothing."""
+        if not self._asked():
+            raise ValueError(f"one of {', '.join(_ACTIONS)} must be given, got none; --help explains them")
+
+    def _asked(self) -> list[str]:
+        return [f"--{name}" for name in ("list", "explain", "new_profile", "refit", "validate") if getattr(self, name)]

@@ -1,0 +1,123 @@
+"""Device profiles: one JSON file a device in this folder, checked as it is read."""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import json
+import pathlib
+
+from bertnas_jax.latency.devices.figure import Figure, figure, read_section
+
+FOLDER = pathlib.Path(__file__).parent
+
+
+@dataclasses.dataclass(frozen=True)
+class Cluster:
+    """Equal cores that share a clock. `label` is what core sets call it: large, medium, small."""
+
+    label: str
+    core: str
+    cores: Figure = figure("cores", 1, 256)
+    clock_ghz: Figure = figure("GHz", 0.2, 6.5)
+    sustained_share: Figure = figure("share of the clock", 0.1, 1)
+    float32_per_cycle: Figure = figure("FLOP/cycle", 1, 256)
+    float16_per_cycle: Figure | None = figure("FLOP/cycle", 1, 512, optional=True)
+    int8_per_cycle: Figure | None = figure("op/cycle", 1, 4096, optional=True)
+    vector_bits: Figure = figure("bits", 64, 2048)
+    issue_width: Figure = figure("instructions/cycle", 1, 16)
+    out_of_order: Figure = figure("1 if out of order, 0 if in order", 0, 1)
+    l1d_kib: Figure = figure("KiB", 4, 1024)
+    l2_kib: Figure = figure("KiB", 64, 65536)
+    stream_gb_s: Figure = figure("GB/s", 0.5, 200)
+
+
+@dataclasses.dataclass(frozen=True)
+class Cpu:
+    """The clusters, fastest first, and what they share. `l3_kib` is 0 where there is none."""
+
+    clusters: tuple[Cluster, ...]
+    l3_kib: Figure
+    dram_gb_s: Figure
+
+
+@dataclasses.dataclass(frozen=True)
+class _Shared:
+    l3_kib: Figure = figure("KiB", 0, 1 << 20)
+    dram_gb_s: Figure = figure("GB/s", 0.5, 2000)
+
+
+@dataclasses.dataclass(frozen=True)
+class Gpu:
+    """Peak rates; `texture_gb_s` is what the texture units deliver from their caches, 4 halves a texel."""
+
+    name: str
+    clock_ghz: Figure = figure("GHz", 0.1, 4)
+    float32_gflops: Figure = figure("GFLOP/s", 1, 1e5)
+    float16_gflops: Figure = figure("GFLOP/s", 1, 2e5)
+    texture_gb_s: Figure = figure("GB/s", 1, 1e5)
+    dram_gb_s: Figure = figure("GB/s", 0.5, 2000)
+
+
+@dataclasses.dataclass(frozen=True)
+class DeviceProfile:
+    """What the simulator knows of a device. `gpu` is None where the device has none worth pricing."""
+
+    name: str
+    title: str
+    soc: str
+    cpu: Cpu
+    gpu: Gpu | None
+
+    def figures(self) -> list[tuple[str, Figure]]:
+        """Every figure with its place in the file."""
+        sections = [(f"clusters[{i}]", cluster) for i, cluster in enumerate(self.cpu.clusters)] + [("cpu", self.cpu), ("gpu", self.gpu)]
+        named = [(f"{where}.{field.name}", getattr(section, field.name)) for where, section in sections if section for field in dataclasses.fields(section)]
+        return [(name, value) for name, value in named if isinstance(value, Figure)]
+
+
+def device_names() -> tuple[str, ...]:
+    """The devices that have a profile."""
+    return tuple(sorted(path.stem for path in FOLDER.glob("*.json")))
+
+
+def load_profile(name: str, folder: pathlib.Path = FOLDER) -> DeviceProfile:
+    """The profile of a device by the name of its file.
+
+    Raises:
+      ValueError: there is no such profile, or its file is not one.
+    """
+    path = folder / f"{name}.json"
+    known = sorted(path.stem for path in folder.glob("*.json"))
+    if name not in known:
+        near = difflib.get_close_matches(name, known, cutoff=0.3) or known
+        raise ValueError(f"device must have a profile, got {name!r}; the nearest are {', '.join(near)}; a new one is a file in {folder}")
+    try:
+        fields = json.loads(path.read_text(encoding="utf-8"))
+    except json.JSONDecodeError as error:
+        raise ValueError(f"{path} must be JSON, got {error}; see the other profiles") from error
+    return parse_profile(name, fields)
+
+
+def parse_profile(name: str, fields: object) -> DeviceProfile:
+    """The profile of a parsed file.
+
+    Raises:
+      ValueError: a figure is missing, impossible or without its source; the message names it.
+    """
+    expected = ["clusters", "cpu", "gpu", "soc", "title"]
+    if not isinstance(fields, dict) or sorted(fields) != expected:
+        got = sorted(fields) if isinstance(fields, dict) else fields
+        raise ValueError(f"the profile of {name} must have the fields {expected}, got {got}; see the other profiles")
+    if not isinstance(fields["clusters"], list) or not fields["clusters"]:
+        raise ValueError(f"{name}.clusters must be a list of clusters, got {fields['clusters']!r}; give at least one")
+    clusters = tuple(read_section(Cluster, cluster, f"{name}.clusters[{i}]") for i, cluster in enumerate(fields["clusters"]))
+    labels = [cluster.label for cluster in clusters]
+    if len(set(labels)) != len(labels):
+        raise ValueError(f"{name}.clusters must have labels of their own, got {labels}; call them large, medium, small")
+    for i, cluster in enumerate(clusters):
+        if cluster.cores.value != int(cluster.cores.value):
+            raise ValueError(f"{name}.clusters[{i}].cores must be a whole number, got {cluster.cores.value}; count them")
+    shared = read_section(_Shared, fields["cpu"], f"{name}.cpu")
+    gpu = None if fields["gpu"] is None else read_section(Gpu, fields["gpu"], f"{name}.gpu")
+    return DeviceProfile(name, str(fields["title"]), str(fields["soc"]), Cpu(clusters, shared.l3_kib, shared.dram_gb_s), gpu)

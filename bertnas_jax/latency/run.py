@@ -1,0 +1,80 @@
+"""What `python -m bertnas_jax.latency` prints."""
+
+from __future__ import annotations
+
+import json
+import pathlib
+import sys
+
+from bertnas_jax.latency.config import LatencyConfig
+from bertnas_jax.latency.devices import core_set, device_names, draft_profile, load_profile
+from bertnas_jax.latency.simulate import (
+    CPU_FILE,
+    GPU_FILE,
+    Simulation,
+    encoder_operators,
+    load_cpu_calibration,
+    load_gpu_calibration,
+    read_gpu_rows,
+    read_phone_rows,
+    refit_cpu,
+    refit_gpu,
+    simulate_cpu,
+    simulate_gpu,
+)
+from bertnas_jax.space import Subnet
+
+CPU_DATA, GPU_DATA = "phone_cpu_transformers.csv", "phone_gpu_gemms.csv"
+_BERT_BASE = Subnet.uniform(12, 768, 12, 3072)
+
+
+def run(config: LatencyConfig) -> str:
+    """The text of what was asked for, --validate apart."""
+    if config.list:
+        return list_devices()
+    if config.explain:
+        return explain(config)
+    if config.new_profile:
+        return json.dumps(draft_profile(config.new_profile, config.clusters, config.dram_gb_s), indent=1)
+    folder = pathlib.Path(config.refit).expanduser()
+    refit_cpu(read_phone_rows(folder / CPU_DATA), folder / CPU_DATA, CPU_FILE, show_progress)
+    refit_gpu(read_gpu_rows(folder / GPU_DATA), folder / GPU_DATA, GPU_FILE, show_progress)
+    return f"{CPU_FILE}\n{GPU_FILE}"
+
+
+def show_progress(group: str) -> None:
+    print(f"left out: {group}", file=sys.stderr)
+
+
+def list_devices() -> str:
+    """A line a device: its clusters, of which a core set takes any, and its GPU."""
+    lines = []
+    for name in device_names():
+        profile = load_profile(name)
+        clusters = ", ".join(
+            f"{cluster.cores.value:.0f} {cluster.label} ({cluster.core} at {cluster.clock_ghz.value} GHz)" for cluster in profile.cpu.clusters
+        )
+        lines.append(f"{name:20s} {profile.soc:20s} {clusters}; {profile.gpu.name if profile.gpu else 'no GPU'}")
+    return "\n".join(lines)
+
+
+def explain(config: LatencyConfig) -> str:
+    """The kernels of the model with what each costs and why, and the sum with its interval."""
+    device = load_profile(config.device)
+    subnet = Subnet.from_json(pathlib.Path(config.subnet).read_text(encoding="utf-8")) if config.subnet else _BERT_BASE
+    kernels = encoder_operators(subnet, config.seq_len, config.dtype)
+    if config.core_set == "gpu":
+        simulation = simulate_gpu(kernels, device, load_gpu_calibration())
+    else:
+        simulation = simulate_cpu(kernels, core_set(device, config.core_set), load_cpu_calibration())
+    return f"{device.title}, {config.core_set}, {config.dtype}, L={config.seq_len}: {subnet.describe()}\n{_table(simulation)}"
+
+
+def _table(simulation: Simulation) -> str:
+    lines = [f"{'kernel':28s} {'runs':>5s} {'MFLOP':>9s} {'KB':>9s} {'bound by':12s} {'us a run':>10s}"]
+    for kernel in simulation.kernels:
+        work = kernel.work
+        size = f"{work.flops / 1e6:9.2f} {work.bytes / 1e3:9.1f}"
+        lines.append(f"{work.name:28s} {kernel.times:5d} {size} {kernel.limit:12s} {kernel.us:10.1f}")
+    total = f"{simulation.total_ms:.1f} ms, 90 % between {simulation.low_ms:.1f} and {simulation.high_ms:.1f}"
+    return "\n".join([*lines, f"simulated: {total} (known: {simulation.knowledge})"])

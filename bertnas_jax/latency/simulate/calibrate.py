@@ -1,0 +1,83 @@
+"""The free parameters of the CPU's roofline from measured latencies of whole models."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections import Counter
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from jaxtyping import Float
+
+from bertnas_jax.latency.simulate.constants import CpuConstants, Deviation
+from bertnas_jax.latency.simulate.cpu_roofline import price_cpu
+from bertnas_jax.latency.simulate.fitting import fit_with_priors
+from bertnas_jax.latency.simulate.machine import SLOTS, cpu_machine
+from bertnas_jax.latency.simulate.phone_rows import PhoneRow
+from bertnas_jax.latency.simulate.work import KernelWork, WorkBatch
+
+_LOG_NOISE = 0.03  # assumed: two phones of one type differ by about as much
+
+CoreKey = tuple[str, str]  # device, core type
+
+
+@dataclasses.dataclass(frozen=True)
+class CpuFit:
+    """Shared constants, and the deviations of the core types that were measured."""
+
+    constants: CpuConstants
+    deviations: Mapping[CoreKey, Deviation]
+
+    def deviation(self, device: str, core: str) -> Deviation:
+        """That of a core type of a device; none at all where it was never measured."""
+        return self.deviations.get((device, core), Deviation())
+
+
+class PhoneTable:
+    """Rows laid out for pricing: all their kernels at once."""
+
+    def __init__(self, rows: Sequence[PhoneRow]):
+        self.rows = tuple(rows)
+        merged = [Counter[KernelWork]() for _ in rows]
+        for counts, row in zip(merged, rows, strict=True):
+            for kernel, times in row.kernels:
+                counts[kernel] += times
+        kernels = [(i, kernel, times) for i, counts in enumerate(merged) for kernel, times in counts.items()]
+        self._row = np.array([i for i, _, _ in kernels])
+        self._times = np.array([times for _, _, times in kernels], float)
+        self._work = WorkBatch.of([kernel for _, kernel, _ in kernels])
+        self._machine = cpu_machine([row.cores for row in rows]).rows(self._row)
+        self.keys = sorted({(row.device, cluster.core) for row in rows for _, cluster in row.cores.parts})
+        slots = np.array([[self._key(row, slot) for slot in range(SLOTS)] for row in rows])
+        self._slots = slots[self._row]
+
+    def latency_ms(self, fit: CpuFit) -> Float[np.ndarray, " r"]:
+        """The price of each row."""
+        own = np.array([dataclasses.astuple(fit.deviation(*key)) for key in self.keys])
+        price = price_cpu(self._work, self._machine, fit.constants, Deviation(*own[self._slots].transpose(2, 0, 1)))
+        return np.bincount(self._row, price.total_us * self._times, len(self.rows)) / 1e3
+
+    def measured_ms(self) -> Float[np.ndarray, " r"]:
+        return np.array([row.latency_ms for row in self.rows])
+
+    def _key(self, row: PhoneRow, slot: int) -> int:
+        """Which core type is in this slot; in an empty one the fastest, whose count there is 0."""
+        parts = row.cores.parts
+        return self.keys.index((row.device, parts[slot if slot < len(parts) else 0][1].core))
+
+
+def calibrate(rows: Sequence[PhoneRow]) -> CpuFit:
+    """The constants and deviations that fit the rows best.
+
+    Raises:
+      ValueError: there is no row.
+    """
+    table = PhoneTable(rows)
+
+    def fit_of(constants: dict[str, float], own: list[dict[str, float]]) -> CpuFit:
+        return CpuFit(CpuConstants(**constants), {key: Deviation(**fields) for key, fields in zip(table.keys, own, strict=True)})
+
+    def predict(constants: dict[str, float], own: list[dict[str, float]]) -> Float[np.ndarray, " r"]:
+        return table.latency_ms(fit_of(constants, own))
+
+    return fit_of(*fit_with_priors(CpuConstants, Deviation, len(table.keys), predict, table.measured_ms(), _LOG_NOISE))

@@ -1,0 +1,142 @@
+"""A calibration as it is kept: what was fitted, on which rows, and how wrong it was where it had not looked."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime
+import hashlib
+import json
+import pathlib
+from collections.abc import Callable, Mapping, Sequence
+
+from bertnas_jax.latency.devices import CoreSet
+from bertnas_jax.latency.simulate.calibrate import CpuFit, PhoneTable, calibrate
+from bertnas_jax.latency.simulate.constants import CpuConstants, Deviation
+from bertnas_jax.latency.simulate.cross_validation import COVERAGE, HeldOut, hold_out
+from bertnas_jax.latency.simulate.gpu_roofline import GpuConstants, GpuDeviation
+from bertnas_jax.latency.simulate.gpu_rows import GpuFit, GpuRow, GpuTable, calibrate_gpu, gpu_splits
+from bertnas_jax.latency.simulate.phone_rows import SPLITS, PhoneRow
+from bertnas_jax.whole_file import whole
+
+FOLDER = pathlib.Path(__file__).parent / "calibrations"
+CPU_FILE, GPU_FILE = FOLDER / "tflite_cpu.json", FOLDER / "tflite_gpu.json"
+
+# Which split tells how wrong a prediction is, by what is known of where it is for: a set of cores that was
+# measured (with other models), a device that was (with other cores), none of it. The devices are few: a
+# further one gets the interval of the worst.
+SPECIFICATIONS = "specifications"
+CPU_KNOWLEDGE = {"measured cores": "models", "measured device": "core_sets", SPECIFICATIONS: "devices"}
+GPU_KNOWLEDGE = {"measured device": "shapes", SPECIFICATIONS: "gpus"}
+
+
+@dataclasses.dataclass(frozen=True)
+class Calibration:
+    """A fit with its provenance. `log_half_widths` are of intervals, by what is known of the device."""
+
+    fit: CpuFit | GpuFit
+    measured: frozenset[str]
+    log_half_widths: Mapping[str, float]
+    provenance: Mapping
+
+    def knowledge(self, cores: CoreSet) -> str:
+        """What the calibration knows of these cores, a key of `log_half_widths`."""
+        if f"{cores.device.name}, {cores.describe()}" in self.measured:
+            return "measured cores"
+        measured = {name.split(", ")[0] for name in self.measured}
+        return "measured device" if cores.device.name in measured else SPECIFICATIONS
+
+    def gpu_knowledge(self, gpu: str) -> str:
+        """The same of a GPU by its name."""
+        return "measured device" if gpu in self.measured else SPECIFICATIONS
+
+
+def validate_cpu(rows: Sequence[PhoneRow], progress: Callable[[str], None] = lambda group: None) -> dict[str, HeldOut]:
+    """Models, devices and sets of cores left out in turn."""
+
+    def predict(fit: CpuFit, held: Sequence[PhoneRow]):
+        table = PhoneTable(held)
+        return table.latency_ms(fit), table.measured_ms()
+
+    return {split: hold_out(split, rows, group_of, calibrate, predict, progress) for split, group_of in SPLITS.items()}
+
+
+def validate_gpu(rows: Sequence[GpuRow], progress: Callable[[str], None] = lambda group: None) -> dict[str, HeldOut]:
+    """Shapes and GPUs left out in turn."""
+
+    def predict(fit: GpuFit, held: Sequence[GpuRow]):
+        table = GpuTable(held)
+        return table.latency_us(fit), table.measured_us
+
+    return {split: hold_out(split, rows, group_of, calibrate_gpu, predict, progress) for split, group_of in gpu_splits(rows).items()}
+
+
+def refit_cpu(rows: Sequence[PhoneRow], data: pathlib.Path, path: pathlib.Path, progress: Callable[[str], None] = lambda group: None) -> None:
+    """Fits all rows, measures the fit's error by cross-validation and writes the calibration file."""
+    fit, held_out = calibrate(rows), validate_cpu(rows, progress)
+    deviations = [{"device": device, "core": core, **dataclasses.asdict(own)} for (device, core), own in fit.deviations.items()]
+    measured = sorted({f"{row.device}, {row.cores.describe()}" for row in rows})
+    _write(path, fit.constants, deviations, measured, held_out, CPU_KNOWLEDGE, data)
+
+
+def refit_gpu(rows: Sequence[GpuRow], data: pathlib.Path, path: pathlib.Path, progress: Callable[[str], None] = lambda group: None) -> None:
+    """The same for GPUs."""
+    fit, held_out = calibrate_gpu(rows), validate_gpu(rows, progress)
+    deviations = [{"gpu": gpu, **dataclasses.asdict(own)} for gpu, own in fit.deviations.items()]
+    _write(path, fit.constants, deviations, sorted(fit.deviations), held_out, GPU_KNOWLEDGE, data)
+
+
+def _write(path, constants, deviations, measured, held_out: Mapping[str, HeldOut], knowledge: Mapping[str, str], data: pathlib.Path) -> None:
+    fields = {
+        "data": {"file": data.name, "sha256": hashlib.sha256(data.read_bytes()).hexdigest()},
+        "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
+        "coverage": COVERAGE,
+        "held_out": {split: held.figures() for split, held in held_out.items()},
+        "log_half_widths": {known: _half_width(known, held_out[split]) for known, split in knowledge.items()},
+        "measured": measured,
+        "constants": dataclasses.asdict(constants),
+        "deviations": deviations,
+    }
+    with whole(path) as partial:
+        partial.write_text(json.dumps(fields, indent=1) + "\n", encoding="utf-8")
+
+
+def _half_width(known: str, held: HeldOut) -> float:
+    return held.worst_group_log_half_width() if known == SPECIFICATIONS else held.log_half_width()
+
+
+def load_cpu_calibration(path: pathlib.Path = CPU_FILE) -> Calibration:
+    """The calibration that `refit_cpu` wrote.
+
+    Raises:
+      FileNotFoundError: there is no such file.
+      ValueError: the file is no calibration.
+    """
+
+    def fit_of(fields: dict) -> CpuFit:
+        own = {(one.pop("device"), one.pop("core")): Deviation(**one) for one in fields["deviations"]}
+        return CpuFit(CpuConstants(**fields["constants"]), own)
+
+    return _load(path, fit_of)
+
+
+def load_gpu_calibration(path: pathlib.Path = GPU_FILE) -> Calibration:
+    """The calibration that `refit_gpu` wrote.
+
+    Raises:
+      FileNotFoundError: there is no such file.
+      ValueError: the file is no calibration.
+    """
+
+    def fit_of(fields: dict) -> GpuFit:
+        return GpuFit(GpuConstants(**fields["constants"]), {one.pop("gpu"): GpuDeviation(**one) for one in fields["deviations"]})
+
+    return _load(path, fit_of)
+
+
+def _load(path: pathlib.Path, fit_of: Callable[[dict], CpuFit | GpuFit]) -> Calibration:
+    try:
+        fields = json.loads(path.read_text(encoding="utf-8"))
+        provenance = {name: fields[name] for name in ("data", "date", "coverage", "held_out")}
+        return Calibration(fit_of(fields), frozenset(fields["measured"]), dict(fields["log_half_widths"]), provenance)
+    except (json.JSONDecodeError, KeyError, TypeError, AttributeError) as error:
+        raise ValueError(f"{path} must be a calibration, got {type(error).__name__}: {error}; write it by --refit") from error

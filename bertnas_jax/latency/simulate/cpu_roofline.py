@@ -1,0 +1,151 @@
+"""The time of kernels on CPU cores: the largest of arithmetic and each memory level, and overheads.
+
+A product runs as XNNPACK does: register tiles of mr x nr, and for every mr rows a pass over the whole
+right operand, which comes from memory again in each pass if the caches do not hold it.
+
+Source: S. Williams, A. Waterman, D. Patterson, Roofline, CACM 52(4), 2009; XNNPACK's
+src/operators/fully-connected-nc.c (rows outside, columns inside) and its aarch64 kernels.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+from jaxtyping import Bool, Float
+
+from bertnas_jax.latency.simulate.constants import CpuConstants, Deviation
+from bertnas_jax.latency.simulate.machine import CpuMachine
+from bertnas_jax.latency.simulate.work import ELEMENT_KINDS, WorkBatch
+
+REFERENCE_WIDTH = 4  # instructions a cycle of the core whose cycles CpuConstants counts in
+_TILE_ROWS = {"float32": 6, "int8": 4}  # mr of XNNPACK's 6x8 and 4x16 (dot product), 4x8 kernels on aarch64
+_CACHE_BYTES_PER_CYCLE = 8  # assumed: what a core draws from beyond its L1 in activations
+_OVERLAP = 4  # the largest of several, rounded: near the ridge neither hides the other
+LIMITS = ("arithmetic", "elements", "memory", "activations", "packing", "overhead", "background")
+
+
+@dataclasses.dataclass(frozen=True)
+class CpuPrice:
+    """Microseconds of each kernel, in all and by what they go to."""
+
+    total_us: Float[np.ndarray, " e"]
+    arithmetic_us: Float[np.ndarray, " e"]
+    elements_us: Float[np.ndarray, " e"]
+    memory_us: Float[np.ndarray, " e"]
+    activations_us: Float[np.ndarray, " e"]
+    packing_us: Float[np.ndarray, " e"]
+    overhead_us: Float[np.ndarray, " e"]
+    background_us: Float[np.ndarray, " e"]
+
+    def limits(self) -> list[str]:
+        """What each kernel's time mostly goes to."""
+        parts = np.stack([getattr(self, f"{limit}_us") for limit in LIMITS])
+        return [LIMITS[i] for i in parts.argmax(0)]
+
+
+def price_cpu(work: WorkBatch, machine: CpuMachine, constants: CpuConstants, deviation: Deviation) -> CpuPrice:
+    """The price of each kernel on the machine of the same row (or on the only one).
+
+    Fields of `constants` are numbers, those of `deviation` numbers or arrays like the machine's.
+    """
+    used = _used(work, machine)
+    share = _share_lost(constants, deviation, machine)
+    arithmetic_us = _arithmetic_us(work, machine, constants, deviation, used, share)
+    elements_us = _elements_us(work, machine, constants, deviation, used, share)
+    dram = machine.dram_gb_s * np.minimum(1.0, constants.dram_share * np.exp(_main(deviation.dram)))
+    held = machine.l2_bytes[:, 0] + machine.l3_bytes
+    memory_us = _streamed_bytes(work, held) / (dram * 1e3)
+    caches = _CACHE_BYTES_PER_CYCLE * (machine.clock_ghz * used).sum(1)
+    activations_us = work.moved_bytes / np.where(work.moved_bytes > held, np.minimum(caches, dram), caches) / 1e3
+    packing_us = _packing_us(work, machine, constants, deviation, used, dram)
+    overhead_us = _overhead_us(work, machine, constants, deviation, used)
+    busy_us = _largest(arithmetic_us + elements_us, memory_us, activations_us) + packing_us + overhead_us
+    background_us = busy_us * np.where(machine.fills_slowest, constants.background_share, 0.0)
+    parts = (arithmetic_us, elements_us, memory_us, activations_us, packing_us, overhead_us)
+    return CpuPrice(busy_us + background_us, *(np.broadcast_to(part, busy_us.shape) for part in (*parts, background_us)))
+
+
+def _used(work: WorkBatch, machine: CpuMachine) -> Float[np.ndarray, "e s"]:
+    """Cores at work by cluster: all, or one of the fastest."""
+    alone = np.zeros(machine.count.shape[1])
+    alone[0] = 1.0
+    return np.where(work.parallel[:, None], machine.count, alone)
+
+
+def _main(value: float | Float[np.ndarray, "e s"]) -> float | Float[np.ndarray, " e"]:
+    """Of the fastest cluster in use, for what a set of cores has only once."""
+    return value if np.ndim(value) == 0 else np.asarray(value)[:, 0]
+
+
+def _share_lost(constants: CpuConstants, deviation: Deviation, machine: CpuMachine) -> Float[np.ndarray, " e"]:
+    return np.broadcast_to(np.minimum(1.0, constants.sharing_loss * np.exp(_main(deviation.sharing_loss))), machine.count.shape[:1])
+
+
+def _together(speed: Float[np.ndarray, "e s"], used: Float[np.ndarray, "e s"], lost: Float[np.ndarray, " e"]) -> Float[np.ndarray, " e"]:
+    """The speed of all cores at work: work goes to whoever is free, and each core after the first loses a share."""
+    return speed[:, 0] + (1.0 - lost) * ((speed * used).sum(1) - speed[:, 0])
+
+
+def _has_dot(machine: CpuMachine) -> Bool[np.ndarray, "e s"]:
+    return machine.int8_per_cycle >= 4 * machine.float32_per_cycle
+
+
+def _arithmetic_us(work, machine, constants, deviation, used, lost) -> Float[np.ndarray, " e"]:
+    """Products in whole register tiles."""
+    int8, dot = work.is_int8[:, None], _has_dot(machine)
+    efficiency = np.where(machine.out_of_order > 0, constants.efficiency_out_of_order, constants.efficiency_in_order)
+    efficiency = efficiency * np.exp(deviation.products)
+    narrow = np.where(dot, constants.efficiency_int8_dot, constants.efficiency_int8_widened) * np.exp(deviation.int8_products)
+    efficiency = efficiency * np.where(int8, narrow, 1.0) * np.where(work.batch > 1, constants.efficiency_heads, 1.0)[:, None]
+    peak = machine.clock_ghz * np.where(int8, machine.int8_per_cycle, machine.float32_per_cycle)
+    rows, columns = _tile(work, machine)
+    tiles = work.batch * np.ceil(work.rows / rows) * np.ceil(work.columns / columns)
+    gflops = _together(peak * np.minimum(1.0, efficiency), used, lost)
+    cycles = constants.tile_cycles * tiles / _together(machine.clock_ghz, used, lost)
+    return (2.0 * tiles * rows * columns * work.inner / gflops + cycles) / 1e3
+
+
+def _tile(work: WorkBatch, machine: CpuMachine) -> tuple[Float[np.ndarray, " e"], Float[np.ndarray, " e"]]:
+    """mr and nr: two vectors of columns, four of bytes where there is a dot product."""
+    rows = np.where(work.is_int8, _TILE_ROWS["int8"], _TILE_ROWS["float32"]).astype(float)
+    lanes = machine.vector_bits[:, 0] / 32
+    return rows, lanes * np.where(work.is_int8 & _has_dot(machine)[:, 0], 4, 2)
+
+
+def _speed(machine: CpuMachine, constants: CpuConstants, deviation: Deviation) -> Float[np.ndarray, "e s"]:
+    """Reference cycles a nanosecond on a stream of instructions that is not a product's."""
+    width = (machine.issue_width / REFERENCE_WIDTH) ** constants.width_exponent
+    in_order = np.where(machine.out_of_order > 0, 1.0, constants.in_order_factor)
+    return machine.clock_ghz * width / in_order * np.exp(-np.asarray(deviation.scalar_speed))
+
+
+def _elements_us(work, machine, constants, deviation, used, lost) -> Float[np.ndarray, " e"]:
+    cycles = np.array([0.0, *(getattr(constants, f"cycles_{kind}") for kind in ELEMENT_KINDS[1:])])[work.kind]
+    is_plain_float = work.kind == ELEMENT_KINDS.index("plain_float32")
+    cycles = cycles * np.where(is_plain_float, np.exp(_main(deviation.plain_float32)), 1.0)
+    return work.elements * cycles / _together(_speed(machine, constants, deviation), used, lost) / 1e3
+
+
+def _streamed_bytes(work: WorkBatch, held: Float[np.ndarray, " e"]) -> Float[np.ndarray, " e"]:
+    """Of the right operands, from memory: once if it is one of weights, at every pass if the caches cannot hold it."""
+    operand = work.inner * work.columns * work.width
+    rows = np.where(work.is_int8, _TILE_ROWS["int8"], _TILE_ROWS["float32"])
+    passes = np.where(operand > held, np.ceil(work.rows / rows), np.where(work.batch > 1, 0.0, 1.0))
+    return work.batch * passes * operand
+
+
+def _packing_us(work, machine, constants, deviation, used, dram) -> Float[np.ndarray, " e"]:
+    streams = (machine.stream_gb_s * np.exp(deviation.stream) * used).sum(1)
+    gb_s = (streams**-3.0 + dram**-3.0) ** (-1 / 3)  # the smaller of the two, rounded
+    touched = constants.pack_touches * work.batch * work.inner * work.columns * work.width
+    return np.where(work.packed, touched, 0.0) / gb_s / 1e3
+
+
+def _overhead_us(work, machine, constants, deviation, used) -> Float[np.ndarray, " e"]:
+    cycles = constants.dispatch_cycles + constants.sync_cycles * (used.sum(1) - 1)
+    return cycles / _speed(machine, constants, deviation)[:, 0] / 1e3
+
+
+def _largest(*times_us: Float[np.ndarray, " e"]) -> Float[np.ndarray, " e"]:
+    return sum(np.asarray(time_us) ** _OVERLAP for time_us in times_us) ** (1 / _OVERLAP)

@@ -1,0 +1,75 @@
+"""Every Subnet of a space priced by table: its blocks' halves are priced once, populations as arrays."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Sequence
+
+import numpy as np
+from jaxtyping import Float, Int
+
+from bertnas_jax.latency.devices import CoreSet
+from bertnas_jax.latency.simulate.calibrate import CpuFit
+from bertnas_jax.latency.simulate.simulation import price_on_cpu
+from bertnas_jax.latency.simulate.tflite_operators import attention_operators, ffn_operators, outside_operators
+from bertnas_jax.latency.simulate.work import KernelWork
+from bertnas_jax.space import SearchSpace, Subnet
+
+PriceKernels = Callable[[Sequence[KernelWork]], float]  # microseconds of all of them
+
+
+@dataclasses.dataclass(frozen=True)
+class PriceTable:
+    """Milliseconds of the parts of Subnets: outside the blocks by hidden, and by hidden and (heads, ffn) of a block.
+
+    The last column of `blocks_ms` is 0: a block that is not there.
+    """
+
+    space: SearchSpace
+    outside_ms: Float[np.ndarray, " hiddens"]
+    blocks_ms: Float[np.ndarray, "hiddens blocks"]
+
+    def encode(self, subnets: Sequence[Subnet]) -> tuple[Int[np.ndarray, " p"], Int[np.ndarray, "p depth"]]:
+        """Which hidden each Subnet has, and which (heads, ffn) each of its blocks, shallower ones filled up.
+
+        Raises:
+          ValueError: a Subnet is not of the space.
+        """
+        space, absent = self.space, self.blocks_ms.shape[1] - 1
+        hidden, blocks = np.zeros(len(subnets), np.int32), np.full((len(subnets), max(space.depths)), absent, np.int32)
+        for i, subnet in enumerate(subnets):
+            space.check(subnet)
+            hidden[i] = space.hiddens.index(subnet.hidden)
+            codes = [space.heads.index(layer.heads) * len(space.ffns) + space.ffns.index(layer.ffn) for layer in subnet.layers]
+            blocks[i, : len(codes)] = codes
+        return hidden, blocks
+
+    def price_ms(self, hidden: Int[np.ndarray, " p"], blocks: Int[np.ndarray, "p depth"]) -> Float[np.ndarray, " p"]:
+        """The price of every encoded Subnet."""
+        flat = self.blocks_ms.ravel()
+        start = hidden * self.blocks_ms.shape[1]
+        total = self.outside_ms[hidden]
+        for block in blocks.T:  # a block at a time: the sums stay in the cache
+            total = total + flat[start + block]
+        return total
+
+
+def tflite_price_table(space: SearchSpace, seq_len: int, dtype: str, cores: CoreSet, fit: CpuFit) -> PriceTable:
+    """The table of TensorFlow Lite's operators on these cores.
+
+    Raises:
+      ValueError: a core has no rate for the dtype.
+    """
+    return fill_price_table(space, seq_len, dtype, lambda kernels: float(price_on_cpu(kernels, cores, fit).total_us.sum()))
+
+
+def fill_price_table(space: SearchSpace, seq_len: int, dtype: str, price_us: PriceKernels) -> PriceTable:
+    """The table of TensorFlow Lite's operators by any price of kernels that adds up."""
+    head_dim = space.teacher.head_dim
+    outside = [price_us(outside_operators(hidden, seq_len, dtype)) for hidden in space.hiddens]
+    blocks = []
+    for hidden in space.hiddens:
+        attention = [price_us(attention_operators(hidden, heads, head_dim, seq_len, dtype)) for heads in space.heads]
+        feed_forward = [price_us(ffn_operators(hidden, ffn, seq_len, dtype)) for ffn in space.ffns]
+        blocks.append([*(first + second for first in attention for second in feed_forward), 0.0])
+    return PriceTable(space, np.array(outside) / 1e3, np.array(blocks) / 1e3)

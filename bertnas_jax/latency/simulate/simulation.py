@@ -1,0 +1,108 @@
+"""A Subnet on a device in, the price of each of its kernels, their sum and its interval out."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections import Counter
+from collections.abc import Sequence
+
+import numpy as np
+
+from bertnas_jax.latency.devices import CoreSet, DeviceProfile
+from bertnas_jax.latency.simulate.calibrate import CpuFit
+from bertnas_jax.latency.simulate.calibration import Calibration
+from bertnas_jax.latency.simulate.constants import Deviation
+from bertnas_jax.latency.simulate.cpu_roofline import CpuPrice, price_cpu
+from bertnas_jax.latency.simulate.gpu_roofline import GPU_DTYPE, GpuDeviation, GpuMachine, gpu_of, price_gpu
+from bertnas_jax.latency.simulate.gpu_rows import GpuFit
+from bertnas_jax.latency.simulate.machine import SLOTS, check_dtype, cpu_machine
+from bertnas_jax.latency.simulate.work import KernelWork, WorkBatch
+
+
+@dataclasses.dataclass(frozen=True)
+class PricedKernel:
+    """A kernel, how often it runs, what one run takes and what that time mostly goes to."""
+
+    work: KernelWork
+    times: int
+    us: float
+    limit: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Simulation:
+    """The kernels of a model on a device in the order they first run; `knowledge` says what the interval rests on."""
+
+    kernels: tuple[PricedKernel, ...]
+    knowledge: str
+    log_half_width: float
+
+    @property
+    def total_ms(self) -> float:
+        return sum(kernel.times * kernel.us for kernel in self.kernels) / 1e3
+
+    @property
+    def low_ms(self) -> float:
+        return self.total_ms * math.exp(-self.log_half_width)
+
+    @property
+    def high_ms(self) -> float:
+        return self.total_ms * math.exp(self.log_half_width)
+
+
+def price_on_cpu(kernels: Sequence[KernelWork], cores: CoreSet, fit: CpuFit) -> CpuPrice:
+    """The price of kernels, whoever compiled them, on a set of cores.
+
+    Raises:
+      ValueError: a core has no rate for a kernel's dtype.
+    """
+    for dtype in sorted({kernel.dtype for kernel in kernels}):
+        check_dtype(cores, dtype)
+    parts = [*cores.parts, *[cores.parts[0]] * (SLOTS - len(cores.parts))]
+    own = np.array([dataclasses.astuple(fit.deviation(cores.device.name, cluster.core)) for _, cluster in parts]).T
+    return price_cpu(WorkBatch.of(kernels), cpu_machine([cores]), fit.constants, Deviation(*own[:, None, :]))
+
+
+def simulate_cpu(kernels: Sequence[KernelWork], cores: CoreSet, calibration: Calibration) -> Simulation:
+    """The kernels of one run on a set of cores.
+
+    Raises:
+      ValueError: a core has no rate for a kernel's dtype.
+    """
+    counts = Counter(kernels)
+    price = price_on_cpu(list(counts), cores, calibration.fit)
+    return _simulation(counts, price.total_us, price.limits(), calibration, calibration.knowledge(cores))
+
+
+def simulate_gpu(kernels: Sequence[KernelWork], device: DeviceProfile, calibration: Calibration) -> Simulation:
+    """The kernels of one run on the device's GPU; only products were calibrated, the rest is launch and bandwidth.
+
+    Raises:
+      ValueError: the device has no GPU, or a kernel is not in halves.
+    """
+    gpu, fit, counts = gpu_of(device), calibration.fit, Counter(kernels)
+    for kernel in counts:
+        if kernel.dtype != GPU_DTYPE:
+            raise ValueError(f"dtype on a GPU must be {GPU_DTYPE}, got {kernel.dtype!r} of {kernel.name}; price it on cores of the CPU")
+    machine, deviation = GpuMachine.of([gpu]), fit.deviation(gpu.name)
+    total_us, limits = _gpu_us(list(counts), machine, fit, deviation)
+    return _simulation(counts, total_us, limits, calibration, calibration.gpu_knowledge(gpu.name))
+
+
+def _gpu_us(kernels: Sequence[KernelWork], machine: GpuMachine, fit: GpuFit, deviation: GpuDeviation) -> tuple[np.ndarray, list[str]]:
+    work = WorkBatch.of(kernels)
+    # A batch of products fills the GPU as one with as many rows; an elementwise kernel is a product of no steps.
+    price = price_gpu(np.maximum(1, work.batch) * work.rows, work.inner, work.columns, machine, fit.constants, deviation)
+    behind = machine.dram_gb_s * fit.constants.memory_factor * np.exp(deviation.memory)
+    moved_us = work.moved_bytes / np.minimum(behind, machine.texture_gb_s) / 1e3
+    is_product = work.rows > 0
+    limits = [limit if product else "memory" for limit, product in zip(price.limits(), is_product, strict=True)]
+    return np.where(is_product, price.total_us, price.launch_us + moved_us), limits
+
+
+def _simulation(counts: Counter, total_us, limits: Sequence[str], calibration: Calibration, knowledge: str) -> Simulation:
+    priced = tuple(
+        PricedKernel(work, times, float(us), limit) for (work, times), us, limit in zip(counts.items(), total_us, limits, strict=True)
+    )
+    return Simulation(priced, knowledge, calibration.log_half_widths[knowledge])

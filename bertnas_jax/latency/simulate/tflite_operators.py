@@ -1,0 +1,104 @@
+"""The operators TensorFlow Lite runs for a transformer encoder, one by one, as kernels to be priced.
+
+Its converter leaves a block as 8 matrix products, transposes and, since LayerNorm is no
+operator, 8 elementwise ones on all elements for each of the two (tests hold this list against the converter). It
+fuses a bias into FULLY_CONNECTED and nothing else.
+"""
+
+from __future__ import annotations
+
+from bertnas_jax.latency.simulate.work import BYTES, KernelWork
+from bertnas_jax.space import Subnet
+
+# Nanoseconds an element of TensorFlow Lite's own kernels, one thread: only their ratios are used, the
+# scale is calibrated. Source: tools/tflite_operator_costs.py on one core of an AMD EPYC (Zen 5), TensorFlow 2.21, 2026-11-24.
+ELEMENT_NS = {
+    "float32": {
+        "MEAN": 0.032, "SQUARED_DIFFERENCE": 1.454, "MUL": 0.111, "SUB": 0.076, "ADD": 0.109, "GELU": 1.293, "TRANSPOSE": 0.248, "GATHER": 0.248
+    },
+    "int8": {
+        "MEAN": 2.714, "SQUARED_DIFFERENCE": 5.952, "MUL": 0.589, "SUB": 5.766, "ADD": 1.268, "GELU": 0.207, "TRANSPOSE": 0.257, "GATHER": 0.257
+    },
+}  # fmt: skip
+
+
+def attention_operators(hidden: int, heads: int, head_dim: int, seq_len: int, dtype: str) -> list[KernelWork]:
+    """LayerNorm, projections, attention and residual of one block of L tokens."""
+    width, scores = heads * head_dim, heads * seq_len * seq_len
+    kernels = _layer_norm(hidden, seq_len, dtype)
+    for name in ("query", "key", "value"):
+        kernels += [_linear(f"FULLY_CONNECTED {name}", seq_len, hidden, width, dtype), _plain("TRANSPOSE", seq_len * width, dtype)]
+    kernels += [
+        _attend("BATCH_MATMUL scores", heads, seq_len, head_dim, seq_len, dtype),
+        _on_scores("MUL", "scale", scores, dtype, parallel=False),
+        _on_scores("SOFTMAX", "softmax", scores, dtype, parallel=True),
+        _attend("BATCH_MATMUL mix", heads, seq_len, seq_len, head_dim, dtype),
+        _plain("TRANSPOSE", seq_len * width, dtype),
+        _linear("FULLY_CONNECTED output", seq_len, width, hidden, dtype),
+        _plain("ADD", seq_len * hidden, dtype, reads=2),
+    ]
+    return kernels
+
+
+def ffn_operators(hidden: int, ffn: int, seq_len: int, dtype: str) -> list[KernelWork]:
+    """LayerNorm, the two products with GELU between them, and residual of one block."""
+    return [
+        *_layer_norm(hidden, seq_len, dtype),
+        _linear("FULLY_CONNECTED up", seq_len, hidden, ffn, dtype),
+        _plain("GELU", seq_len * ffn, dtype),
+        _linear("FULLY_CONNECTED down", seq_len, ffn, hidden, dtype),
+        _plain("ADD", seq_len * hidden, dtype, reads=2),
+    ]
+
+
+def outside_operators(hidden: int, seq_len: int, dtype: str) -> list[KernelWork]:
+    """Embeddings with their LayerNorm, and the pooled sum; the classifier is too small to count."""
+    size = seq_len * hidden
+    embed = [_plain("GATHER", size, dtype), _plain("GATHER", size, dtype), _plain("ADD", size, dtype, reads=2), _plain("ADD", size, dtype)]
+    return [*embed, *_layer_norm(hidden, seq_len, dtype), _plain("MUL", size, dtype), _plain("MEAN", size, dtype)]
+
+
+def encoder_operators(subnet: Subnet, seq_len: int, dtype: str) -> list[KernelWork]:
+    """All operators of a BERT of these sizes on one sequence of L tokens."""
+    kernels = outside_operators(subnet.hidden, seq_len, dtype)
+    for layer in subnet.layers:
+        kernels += attention_operators(subnet.hidden, layer.heads, subnet.head_dim, seq_len, dtype)
+        kernels += ffn_operators(subnet.hidden, layer.ffn, seq_len, dtype)
+    return kernels
+
+
+def patch_embedding(patches: int, patch_inputs: int, hidden: int, dtype: str) -> KernelWork:
+    """The CONV_2D that makes the tokens of a vision transformer."""
+    moved = patches * (patch_inputs + hidden) * BYTES[dtype]
+    return KernelWork("CONV_2D patches", dtype, 1, patches, patch_inputs, hidden, moved_bytes=moved)
+
+
+def _layer_norm(hidden: int, seq_len: int, dtype: str) -> list[KernelWork]:
+    size = seq_len * hidden
+    names = ("MEAN", "SQUARED_DIFFERENCE", "MEAN", "MUL", "MUL", "MUL", "SUB", "ADD")  # ADD and RSQRT of a number a token are left out
+    return [_plain(name, size, dtype) for name in names]
+
+
+def _plain(operator: str, size: int, dtype: str, reads: int = 1) -> KernelWork:
+    costs = _costs_of(dtype)
+    elements, moved = size * ELEMENT_NS[costs][operator], (reads + 1) * size * BYTES[dtype]
+    return KernelWork(operator, dtype, elements=elements, kind=f"plain_{costs}", moved_bytes=moved, parallel=False)
+
+
+def _on_scores(operator: str, kind: str, size: int, dtype: str, parallel: bool) -> KernelWork:
+    moved = 2 * size * BYTES[dtype]
+    return KernelWork(operator, dtype, elements=float(size), kind=f"{kind}_{_costs_of(dtype)}", moved_bytes=moved, parallel=parallel)
+
+
+def _costs_of(dtype: str) -> str:
+    """Arithmetic on halves is that of floats; where it runs, on GPUs, it is never what takes the time."""
+    return "float32" if dtype == "float16" else dtype
+
+
+def _linear(name: str, rows: int, inner: int, columns: int, dtype: str) -> KernelWork:
+    moved = rows * (inner + columns) * BYTES[dtype]
+    return KernelWork(name, dtype, 1, rows, inner, columns, packed=True, moved_bytes=moved)
+
+
+def _attend(name: str, heads: int, rows: int, inner: int, columns: int, dtype: str) -> KernelWork:
+    return KernelWork(name, dtype, heads, rows, inner, columns, moved_bytes=heads * rows * (inner + columns) * BYTES[dtype])

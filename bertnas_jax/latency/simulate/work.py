@@ -1,0 +1,93 @@
+"""What a kernel has to do, whoever compiled it: the one description that every price is made from."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+
+import numpy as np
+from jaxtyping import Bool, Float, Int
+
+BYTES = {"float32": 4, "float16": 2, "int8": 1}  # of one number
+
+# Kinds of arithmetic on single elements. What one element costs is calibrated by kind (see constants.py).
+ELEMENT_KINDS = ("none", "plain_float32", "plain_int8", "scale_float32", "scale_int8", "softmax_float32", "softmax_int8")
+
+
+@dataclasses.dataclass(frozen=True)
+class KernelWork:
+    """One kernel: `batch` products [rows, inner] x [inner, columns] and arithmetic on elements, either of them 0.
+
+    `packed`: the right operand is laid out anew at each run. `elements` are weighted: an element of
+    the kind's plainest operator is 1. `moved_bytes` are its activations, each read or written once.
+    `parallel`: it runs on every core of a set, and not on its fastest alone.
+    """
+
+    name: str
+    dtype: str
+    batch: int = 0
+    rows: int = 0
+    inner: int = 0
+    columns: int = 0
+    packed: bool = False
+    elements: float = 0.0
+    kind: str = "none"
+    moved_bytes: int = 0
+    parallel: bool = True
+
+    def __post_init__(self):
+        sizes = (self.batch, self.rows, self.inner, self.columns)
+        if min(sizes) < 0 or (0 in sizes and any(sizes)):
+            raise ValueError(f"{self.name} must have a positive batch, rows, inner and columns or none, got {sizes}; give all four")
+        if self.dtype not in BYTES or self.kind not in ELEMENT_KINDS:
+            raise ValueError(
+                f"{self.name} must have a dtype of {tuple(BYTES)} and a kind of {ELEMENT_KINDS}, got {self.dtype!r}, {self.kind!r}; "
+                "add its price before pricing it"
+            )
+        if self.elements < 0 or self.moved_bytes < 0 or (self.elements > 0) == (self.kind == "none"):
+            raise ValueError(f"{self.name} must have elements of a kind or neither, got {self.elements} of {self.kind!r}; name the kind")
+
+    @property
+    def flops(self) -> float:
+        """2 a multiply-add and 1 an element of the products and the elementwise part."""
+        return 2.0 * self.batch * self.rows * self.inner * self.columns + self.elements
+
+    @property
+    def operand_bytes(self) -> int:
+        """Of all right operands: weights, keys or values."""
+        return self.batch * self.inner * self.columns * BYTES[self.dtype]
+
+    @property
+    def bytes(self) -> int:
+        """Compulsory traffic: operands and activations once."""
+        return self.operand_bytes + self.moved_bytes
+
+
+@dataclasses.dataclass(frozen=True)
+class WorkBatch:
+    """Kernels as arrays, field by field, to be priced together."""
+
+    batch: Float[np.ndarray, " e"]
+    rows: Float[np.ndarray, " e"]
+    inner: Float[np.ndarray, " e"]
+    columns: Float[np.ndarray, " e"]
+    elements: Float[np.ndarray, " e"]
+    moved_bytes: Float[np.ndarray, " e"]
+    width: Float[np.ndarray, " e"]
+    kind: Int[np.ndarray, " e"]
+    packed: Bool[np.ndarray, " e"]
+    parallel: Bool[np.ndarray, " e"]
+    is_int8: Bool[np.ndarray, " e"]
+
+    @classmethod
+    def of(cls, kernels: Sequence[KernelWork]) -> WorkBatch:
+        names = ("batch", "rows", "inner", "columns", "elements", "moved_bytes")
+        numbers = {name: np.array([getattr(kernel, name) for kernel in kernels], float) for name in names}
+        return cls(
+            **numbers,
+            width=np.array([BYTES[kernel.dtype] for kernel in kernels], float),
+            kind=np.array([ELEMENT_KINDS.index(kernel.kind) for kernel in kernels]),
+            packed=np.array([kernel.packed for kernel in kernels]),
+            parallel=np.array([kernel.parallel for kernel in kernels]),
+            is_int8=np.array([kernel.dtype == "int8" for kernel in kernels]),
+        )

@@ -1,0 +1,94 @@
+"""Properties that hold whatever the calibration: rooflines, monotone in work and cores, sums."""
+
+import dataclasses
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from bertnas_jax.latency.devices import Figure, core_set, core_sets, load_profile
+from bertnas_jax.latency.simulate import KernelWork, encoder_operators, load_cpu_calibration, price_on_cpu, simulate_cpu
+from bertnas_jax.latency.simulate.machine import CPU_DTYPES
+from bertnas_jax.space import Subnet
+
+DEVICES = ("pixel_4", "galaxy_s20", "galaxy_a03s", "iphone_xs", "raspberry_pi_5")
+FIT = load_cpu_calibration().fit
+sets = st.sampled_from([core_set(device, text) for device in map(load_profile, DEVICES) for text in core_sets(device)])
+sizes = st.tuples(st.integers(1, 12), st.integers(1, 600), st.integers(1, 3072), st.integers(1, 3072))
+
+
+@st.composite
+def kernels(draw):
+    dtype, elements, product = draw(st.sampled_from(CPU_DTYPES)), draw(st.integers(0, 10**6)), draw(sizes)
+    kind = f"plain_{dtype}" if elements else "none"
+    flags = {"packed": draw(st.booleans()), "parallel": draw(st.booleans())}
+    return KernelWork("any", dtype, *product, elements=float(elements), kind=kind, moved_bytes=draw(st.integers(0, 10**7)), **flags)
+
+
+def price_us(kernel, cores):
+    return float(price_on_cpu([kernel], cores, FIT).total_us[0])
+
+
+def at_clock(cores, factor):
+    parts = []
+    for count, cluster in cores.parts:
+        clock = cluster.clock_ghz
+        parts.append((count, dataclasses.replace(cluster, clock_ghz=Figure(clock.value * factor, clock.unit, clock.source, clock.basis))))
+    return dataclasses.replace(cores, parts=tuple(parts))
+
+
+@settings(deadline=None)
+@given(kernels(), sets)
+def test_no_price_is_below_the_peak_of_all_cores_or_of_the_memory(kernel, cores):
+    used = cores.parts if kernel.parallel else ((1, cores.parts[0][1]),)
+    rates = {"float32": "float32_per_cycle", "int8": "int8_per_cycle"}
+    peak = sum(count * cluster.clock_ghz.value * getattr(cluster, rates[kernel.dtype]).value for count, cluster in used)
+    products = kernel.flops - kernel.elements
+    assert price_us(kernel, cores) >= products / peak / 1e3
+    if kernel.batch == 1:
+        assert price_us(kernel, cores) >= kernel.operand_bytes / cores.device.cpu.dram_gb_s.value / 1e3
+
+
+@settings(deadline=None)
+@given(kernels(), sets, st.sampled_from(["batch", "rows", "inner", "columns", "elements", "moved_bytes"]))
+def test_more_work_or_bytes_never_take_less(kernel, cores, field):
+    if field == "elements" and not kernel.elements or field == "batch" and kernel.batch == 1:
+        return  # one product of weights and a batch of heads are priced differently
+    more = dataclasses.replace(kernel, **{field: getattr(kernel, field) * 2})
+    assert price_us(more, cores) >= price_us(kernel, cores) * (1 - 1e-12)
+
+
+@settings(deadline=None)
+@given(kernels(), sets, st.floats(1, 2))
+def test_a_faster_clock_never_takes_longer(kernel, cores, factor):
+    assert price_us(kernel, at_clock(cores, factor)) <= price_us(kernel, cores) * (1 + 1e-12)
+
+
+@settings(deadline=None)
+@given(kernels(), st.sampled_from(DEVICES), st.data())
+def test_more_cores_are_slower_only_by_what_the_price_names(kernel, name, data):
+    device = load_profile(name)
+    cluster = data.draw(st.sampled_from([cluster for cluster in device.cpu.clusters if cluster.cores.value > 1]))
+    fewer, more = (core_set(device, f"{count} {cluster.label}") for count in (1, int(cluster.cores.value)))
+    first, second = (price_on_cpu([kernel], cores, FIT) for cores in (fewer, more))
+    named = second.overhead_us[0] - first.overhead_us[0] + second.background_us[0]
+    assert second.total_us[0] <= first.total_us[0] + named + 1e-9
+
+
+@pytest.mark.parametrize("dtype", CPU_DTYPES)
+def test_the_sum_over_kernels_is_the_total(dtype):
+    cores, work = core_set(load_profile("pixel_4"), "1 large + 2 medium"), encoder_operators(Subnet.uniform(3, 384, 6, 768), 64, dtype)
+    total_ms = simulate_cpu(work, cores, load_cpu_calibration()).total_ms
+    assert total_ms == pytest.approx(sum(price_us(kernel, cores) for kernel in work) / 1e3, rel=1e-12)
+
+
+def test_a_dtype_without_a_rate_is_refused():
+    device = load_profile("pixel_4")
+    cluster = dataclasses.replace(device.cpu.clusters[0], int8_per_cycle=None)
+    cores = dataclasses.replace(core_set(device, "1 large"), parts=((1, cluster),))
+    with pytest.raises(ValueError, match="Cortex-A76 must have a rate for int8"):
+        price_us(KernelWork("any", "int8", 1, 1, 1, 1), cores)
+    with pytest.raises(ValueError, match="float16 is priced on GPUs"):
+        price_us(KernelWork("any", "float16", 1, 1, 1, 1), core_set(device, "1 large"))
+    with pytest.raises(ValueError, match="must have a dtype"):
+        KernelWork("any", "int4", 1, 1, 1, 1)

@@ -1,0 +1,50 @@
+"""The commands of the README, as a user types them."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+from bertnas_jax.latency.devices import parse_profile
+from tests.conftest import REPOSITORY
+
+pytestmark = pytest.mark.slow
+
+
+def latency(*arguments):
+    return subprocess.run(
+        [sys.executable, "-m", "bertnas_jax.latency", *arguments], cwd=REPOSITORY, capture_output=True, text=True, timeout=300, check=False
+    )
+
+
+def test_devices_are_listed():
+    shown = latency("--list").stdout
+    assert "pixel_4" in shown and "1 large (Cortex-A76 at 2.84 GHz), 3 medium" in shown
+
+
+def test_prices_are_explained():
+    shown = latency("--explain", "--device=pixel_4", "--core_set=1 large + 1 medium", "--dtype=int8", "--seq_len=128").stdout
+    assert "FULLY_CONNECTED up" in shown and "bound by" in shown and "90 % between" in shown
+
+
+def test_a_draft_is_a_profile():
+    shown = latency("--new_profile=my_phone", "--clusters=2xCortex-A76@2.2,6xCortex-A55@2.0", "--dram_gb_s=17").stdout
+    assert parse_profile("my_phone", json.loads(shown)).cpu.clusters[1].core == "Cortex-A55"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ([], "must be given, got none"),
+        (["--list", "--explain"], "got ['--list', '--explain']"),
+        (["--explain", "--device=pixel5"], "the nearest are pixel_"),
+        (["--explain", "--core_set=2 large"], "which has 1 large"),
+        (["--explain", "--dtype=float16"], "float16 is priced on GPUs"),
+    ],
+)
+def test_wrong_input_ends_with_a_message_and_no_traceback(arguments, message):
+    ended = latency(*arguments)
+    said = ended.stderr + ended.stdout
+    assert ended.returncode != 0
+    assert message in said and "Traceback" not in said
