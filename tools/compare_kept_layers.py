@@ -21,6 +21,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
 from bertnas_jax.benchmark import RESULTS, write_result
 from bertnas_jax.benchmark.records import check_settings, recorded
+from bertnas_jax.benchmark.trained_run import sources
 from bertnas_jax.errors import explained
 from bertnas_jax.flags import config_from_json
 from bertnas_jax.model import Bert
@@ -114,7 +115,7 @@ def run(workdir: str, depths: tuple[int, ...], budget: TrainConfig, results: pat
     )
     scores = {fields.pop("blocks"): fields for fields in records}
     rows = [{"depth": depth, "keep": rule, "kept_layers": blocks} | scores[_name(blocks)] for (depth, rule), blocks in kept.items()]
-    fields = {"task": config.task.task, "checkpoint": config.checkpoint, "metric": job.feed.task.metric, "teacher": teacher.value}
+    fields = sources(config) | {"metric": job.feed.task.metric, "teacher": teacher.value}
     for row in rows:
         blocks = " ".join(map(str, row["kept_layers"]))
         print(f"{row['depth']:3} {row['keep']:<10} {row['after_removal']:.4f} -> {row['after_training']:.4f}  blocks {blocks}")

@@ -22,7 +22,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
 from bertnas_jax.benchmark import RESULTS, write_result
 from bertnas_jax.benchmark.records import check_settings, recorded
-from bertnas_jax.benchmark.trained_run import TrainedRun, open_run, read_run
+from bertnas_jax.benchmark.trained_run import TrainedRun, open_run, read_run, sources
 from bertnas_jax.errors import explained
 from bertnas_jax.space import Layer, SearchSpace, Subnet
 from bertnas_jax.train import TrainConfig
@@ -70,7 +70,7 @@ def run(workdir: str, shares: tuple[float, ...], number: int, budget: TrainConfi
 
     records = recorded(folder / RECORDS, "at_most", [str(share) for share in shares], record)
     teacher = trained.teacher.value
-    fields = {"task": config.task.task, "checkpoint": config.checkpoint, "metric": trained.job.feed.task.metric, "teacher": teacher}
+    fields = sources(config) | {"metric": trained.job.feed.task.metric, "teacher": teacher}
     for row in records:
         print(f"{row['share']:.3f} of the FLOPs: {row['trained']:.4f} (inherited {row['inherited']:.4f}), teacher {teacher:.4f}: {row['subnet']}")
     return write_result("flops_shares", fields | settings | {"subnets": records}, results)

@@ -24,7 +24,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 from bertnas_jax.benchmark import RESULTS, write_result
 from bertnas_jax.benchmark.rank_agreement import rank_agreement
 from bertnas_jax.benchmark.records import check_settings, recorded
-from bertnas_jax.benchmark.trained_run import open_run, read_run
+from bertnas_jax.benchmark.trained_run import open_run, read_run, sources
 from bertnas_jax.errors import explained
 from bertnas_jax.space import SearchSpace, Subnet
 from bertnas_jax.train import SupernetConfig, TrainConfig
@@ -90,7 +90,7 @@ def run(workdir: str, number: int, budget: TrainConfig, results: pathlib.Path = 
     metric, records = collect(config, budget, number, folder)
     trained = np.asarray([row["trained"] for row in records])
     agreement = {name: dataclasses.asdict(rank_agreement(np.asarray([row[name] for row in records]), trained)) for name in BASELINES}
-    fields = {"task": config.task.task, "checkpoint": config.checkpoint, "metric": metric, "max_length": config.max_length}
+    fields = sources(config) | {"metric": metric, "max_length": config.max_length}
     path = write_result("rank_fidelity", fields | settings | {"agreement_with_trained": agreement, "subnets": records}, results)
     plot(records, metric, agreement["inherited"]["kendall_tau"], path.with_suffix(".png"))
     for name, found in agreement.items():

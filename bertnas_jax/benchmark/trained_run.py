@@ -72,3 +72,13 @@ def open_run(config: SupernetConfig) -> TrainedRun:
     weights = supernet_stage(job, teacher)
     scorer = SupernetScorer(Supernet(job.space, job.bert), weights, job.feed, len(job.feed.dev), config.seed)
     return TrainedRun(job, teacher, weights, scorer)
+
+
+def sources(config: SupernetConfig) -> dict[str, str]:
+    """The task and the checkpoint of a run, without the folders of the machine they lie in."""
+    return {"task": _without_folder(config.task.task), "checkpoint": _without_folder(config.checkpoint)}
+
+
+def _without_folder(name: str) -> str:
+    path = pathlib.PurePath(name)
+    return path.name if path.is_absolute() else name

@@ -13,9 +13,6 @@ from tvm.ir import GenericConst
 
 from bertnas_jax.compiler.vector_unit import vector_unit
 
-# TVM's TOpPattern kOutEWiseFusable: elementwise consumers may be fused into the kernel.
-_OUT_ELEMENTWISE_FUSABLE = 4
-
 
 def pack(weights: np.ndarray, panel: int) -> np.ndarray:
     """Weights [K, N] as panels [ceil(N / panel), K, panel], columns past N zero."""
@@ -50,10 +47,7 @@ class _Packer(relax.PyExprMutator):
         x, weights = call.args
         matrix = weights.value.numpy()
         panels = relax.const(pack(matrix, vector_unit().panel))
-        attributes = {"op_pattern": _OUT_ELEMENTWISE_FUSABLE}
-        return self.builder_.call_te(
-            packed_gemm, x, panels, matrix.shape[1], primfunc_name_hint="packed_gemm", primfunc_attrs=attributes
-        )
+        return self.builder_.call_te(packed_gemm, x, panels, matrix.shape[1], primfunc_name_hint="packed_gemm")
 
 
 def is_weight_matmul(call: relax.Expr) -> bool:

@@ -14,7 +14,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Int
 
-SCOPE = "one_of"  # in the names of the loops, of which one runs
+SCOPE = "one_of_"  # and a branch's position: in the names of the loops, of which one runs
 
 
 def run_chosen(choice: Int[Array, ""], branches: Sequence[Callable[[Any, Any], Any]], read: Any, carry: Any) -> Any:
@@ -33,7 +33,7 @@ def run_chosen(choice: Int[Array, ""], branches: Sequence[Callable[[Any, Any], A
 
         return body
 
-    with jax.named_scope(SCOPE):
-        for position, branch in enumerate(branches):
+    for position, branch in enumerate(branches):
+        with jax.named_scope(f"{SCOPE}{position}"):
             carry = jax.lax.fori_loop(0, (choice == position).astype(jnp.int32), once(branch), carry)
     return carry

@@ -1,8 +1,8 @@
 """What one run of a compiled program costs, by XLA's own estimates in its text.
 
-`compiled.cost_analysis()` counts a loop's body once, and its `optimal_seconds` is -1 where there is a
-conditional (libtpu 0.0.52), so the text is walked: a loop costs its trips times its body, a conditional
-its dearest branch, an instruction the cycles that XLA's TPU backend writes beside it
+`compiled.cost_analysis()` counts a loop's body once, and its `optimal_seconds` is negative where there
+is a choice that only the run knows (libtpu 0.0.52), so the text is walked: a loop costs its trips times its body, a conditional
+or a row of loops of which one runs (`supernet.choose`) its dearest branch, an instruction the cycles that XLA's TPU backend writes beside it
 (`estimated_cycles`), a collective the bytes of its result.
 """
 
@@ -14,6 +14,8 @@ import functools
 import re
 from collections.abc import Callable
 
+from bertnas_jax.supernet.choose import SCOPE
+
 COLLECTIVES = ("all-reduce", "all-gather", "reduce-scatter", "all-to-all", "collective-permute")
 _RESULT_IS_SECOND = ("all-gather-start", "collective-permute-start")  # (operands, results, contexts)
 _BYTES = {"pred": 1, "s8": 1, "u8": 1, "bf16": 2, "f16": 2, "s16": 2, "u16": 2, "f32": 4, "s32": 4, "u32": 4, "f64": 8, "s64": 8, "u64": 8}
@@ -22,6 +24,7 @@ _HEADER = re.compile(r"^(ENTRY )?%?([\w.\-]+) \(.*\{$")
 _INSTRUCTION = re.compile(r"^\s+(?:ROOT )?%?[\w.\-]+ = (.*?) ([a-z][a-z0-9\-]*)\((.*)$")
 _SHAPE = re.compile(r"\b([a-z]+\d*)\[([\d,]*)\]")
 _CYCLES = re.compile(r'"estimated_cycles":"(\d+)"')
+_CHOSEN = re.compile(rf'op_name="[^"]*/{SCOPE}(\d+)/while"')
 _CALLED = re.compile(r"\b(body|condition|calls|to_apply|true_computation|false_computation|branch_computations)=(\{[^}]*\}|%?[\w.\-]+)")
 
 
@@ -61,10 +64,16 @@ def cost_of(text: str, most_trips: int | None = None) -> HloCost:
 
     @functools.cache
     def of(name: str) -> HloCost:
-        total = HloCost()
+        total, choice = HloCost(), []
         for instruction in computations[name]:
-            total = total.plus(_instruction_cost(instruction, of, functools.partial(_trips, computations, most_trips)))
-        return total
+            position = _position(instruction)
+            if position is None:
+                total = total.plus(_instruction_cost(instruction, of, functools.partial(_trips, computations, most_trips)))
+                continue
+            if position == 0:  # another row begins
+                total, choice = total.plus(_dearest(choice)), []
+            choice.append(_instruction_cost(instruction, of, lambda condition: 1))
+        return total.plus(_dearest(choice))
 
     return of(entry)
 
@@ -91,12 +100,22 @@ def _instruction_cost(instruction: _Instruction, of: Callable[[str], HloCost], t
         return own.plus(of(called["body"][0]), trips(called["condition"][0]))
     if instruction.opcode == "conditional":
         branches = called.get("branch_computations") or called["true_computation"] + called["false_computation"]
-        return own.plus(max(map(of, branches), key=lambda cost: (cost.cycles, sum(size for _, size in cost.collective_bytes))))
+        return own.plus(_dearest([of(branch) for branch in branches]))
     if instruction.opcode == "call":
         return own.plus(of(called["to_apply"][0]))
     for name in called.get("calls", ()):  # a fusion has its own cycles, and may hold a collective
         own = own.plus(HloCost(0, of(name).collective_bytes))
     return own
+
+
+def _position(instruction: _Instruction) -> int | None:
+    """The place of a loop in a row of loops of which one runs; None for anything else."""
+    found = _CHOSEN.search(instruction.rest) if instruction.opcode == "while" else None
+    return found and int(found[1])
+
+
+def _dearest(costs: list[HloCost]) -> HloCost:
+    return max(costs, key=lambda cost: (cost.cycles, sum(size for _, size in cost.collective_bytes)), default=HloCost())
 
 
 def _collective(instruction: _Instruction) -> tuple[tuple[str, int], ...]:

@@ -169,7 +169,7 @@ def describe_plan(plan: Plan) -> str:
     if math.isfinite(plan.optimal_seconds) and plan.optimal_seconds > 0:
         lines.append(f"  optimal_seconds    {plan.optimal_seconds * 1e3:,.2f} ms, loop bodies counted once")
     else:
-        lines.append("  optimal_seconds    none: XLA gives no time to conditionals, by which widths are elastic; its cycles are added up instead")
+        lines.append("  optimal_seconds    none: XLA gives no time to a step whose choices only the run knows; its cycles are added up instead")
     return "\n".join(lines)
 
 

@@ -41,7 +41,7 @@ def _expected():
             panels: T.Buffer((T.int64(2), T.int64(6), T.int64(16)), "float32"),
             product: T.Buffer((T.int64(4), T.int64(32)), "float32"),
         ):
-            T.func_attr({"op_pattern": 4, "tirx.noalias": True})
+            T.func_attr({"tirx.noalias": True})
             for i, j, k in T.grid(T.int64(4), T.int64(32), T.int64(6)):
                 with T.sblock("packed_gemm"):
                     vi, vj, vk = T.axis.remap("SSR", [i, j, k])

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from bertnas_jax.model import Bert, BertConfig
 from bertnas_jax.space import Layer, SearchSpace, Subnet
-from bertnas_jax.supernet import Supernet, encode_subnet, extract, share_weights
+from bertnas_jax.supernet import Supernet, Wanted, encode_subnet, extract, share_weights
 
 CONFIG = BertConfig(Subnet.uniform(4, 32, 4, 64), vocab_size=50, max_positions=16, num_outputs=3)
 SPACES = {
@@ -94,6 +94,25 @@ def test_only_the_active_part_gets_a_gradient(shared_model):
     picture = ["".join("#" if active[layer, :16, head * 8].any() else "." for head in range(4)) for layer in range(4)]
     assert picture == ["#...", "##..", "....", "...."]
     assert not active[:, 16:].any()
+
+
+def test_the_gradient_of_the_blocks_is_added_to_what_is_given(shared_model):
+    config, weights = shared_model
+    space, subnet = SPACES["even"], Subnet(16, 8, (Layer(1, 16), Layer(2, 64)))
+    narrow, code = Supernet(space, config).per_width[0], encode_subnet(space, subnet)
+    alone, mask = code.replace(hidden=jnp.zeros_like(code.hidden)), jnp.ones((2, 8), jnp.int32)
+    summed = jax.random.normal(jax.random.key(1), (2, 8, 32))
+    onto = jax.tree.map(lambda leaf: jax.random.normal(jax.random.key(leaf.size), leaf.shape), weights.layers)
+
+    def gradient(onto):
+        def loss(rest):
+            return jnp.square(narrow.after_lookup(rest, alone, summed, mask, Wanted(), onto).logits).sum()
+
+        return jax.grad(loss)(weights.split_tables()[1]).layers
+
+    added, own = jax.jit(gradient)(onto), jax.jit(gradient)(None)
+    for one, given, other in zip(*map(jax.tree.leaves, (added, onto, own)), strict=True):
+        np.testing.assert_allclose(one, given + other, atol=1e-5)
 
 
 def test_a_subnet_of_another_space_is_refused(shared_model):

@@ -63,6 +63,13 @@ def test_a_loop_over_what_only_the_run_knows_makes_the_most_trips():
     assert cost_of(text, most_trips=12) == HloCost(252768 + 12 * (15377 + 16640) + 272)
 
 
+def test_of_a_row_of_loops_of_which_one_runs_the_dearest_counts():
+    loop = "  %while.{} = (s32[]) while(%t), condition=%wide.region_3.4_spmd, body=%region_{}_spmd, metadata={{op_name=\"jit(f)/one_of_{}/while\"}}\n"
+    rows = [loop.format(7, "1.1", 0), loop.format(8, "2.2", 1), loop.format(9, "2.2", 0), loop.format(10, "2.2", 1)]
+    text = LOOP.replace("  ROOT %copy.7", "".join(rows) + "  ROOT %copy.7")
+    assert cost_of(text).cycles == cost_of(LOOP).cycles + 16640 + 8448
+
+
 def test_collectives_are_the_bytes_of_their_results():
     assert dict(cost_of(COLLECTIVES).collective_bytes) == {
         "all-reduce": 4 * (384 * 2 + 384 + 384 * 384),
