@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from bertnas_jax.compiler.fusion_plan import FusionPlanner, Group
 from bertnas_jax.whole_file import whole
 
-_NAMED = 120  # operators up to which their names are drawn
+_NAMED = 1_000  # operators up to which their names are drawn: above, rows are too close
 _INCHES_A_ROW = 0.16
 
 
