@@ -27,11 +27,12 @@ from jaxtyping import Array, Float, Int
 
 from bertnas_jax.model import Bert, BertConfig, Parameters, assign_parameters
 from bertnas_jax.model.bert import Attention, Embeddings, FeedForward, Head, layer_norm, score_mask
+from bertnas_jax.model.parameters import corner_like
 from bertnas_jax.space import SearchSpace
 from bertnas_jax.supernet.blocks import Blocks
 from bertnas_jax.supernet.encode import SubnetCode, encode_subnet
 from bertnas_jax.supernet.features import Features, Wanted, project_last
-from bertnas_jax.supernet.sliced import corner_like, pad_channels, run_cut
+from bertnas_jax.supernet.sliced import pad_channels, run_cut
 from bertnas_jax.supernet.stages import ATTENTION, FEED_FORWARD, Branch
 from bertnas_jax.supernet.weights import SharedWeights, share_weights
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import jax
 import jax.numpy as jnp
 from flax import nnx
@@ -16,11 +14,6 @@ def run_cut(abstract: nnx.Module, parameters: Parameters, *args):
     module = nnx.clone(abstract)
     assign_parameters(module, jax.tree.map(lambda leaf: leaf.astype(args[0].dtype), parameters))
     return module(*args)
-
-
-def corner_like(tree: Any, abstract: Any) -> Any:
-    """The leading corner of every array, of the abstract tree's shapes."""
-    return jax.tree.map(lambda leaf, cut: leaf[tuple(map(slice, cut.shape))], tree, abstract)
 
 
 def add_to_corner(whole: jax.Array, part: jax.Array) -> jax.Array:
