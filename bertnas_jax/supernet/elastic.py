@@ -1,18 +1,20 @@
 """Every Subnet of a space from one compiled function over the shared weights.
 
-A `lax.switch` over hidden widths picks a program in which the width is static (`per_width`); in it a loop runs
-over the active blocks alone, and `lax.switch`es pick the attention half by heads and the feed-forward half by
-ffn, so that what runs is the plain model's own modules at the Subnet's static widths. `blocks` brings the
-gradient of the loop, `stages` that of the halves. Measured by tools/step_cost.py on a teacher of 12 blocks of 384
-(2 cores of an Intel Xeon, Sapphire Rapids, 32 x 32 tokens, 2026-11-24; FLOPs in brackets, time as a share of the
-full Subnet's): half as deep [0.50] 0.52, as deep but narrower [0.50] 0.66, a quarter as deep [0.25] 0.28, half as
-wide [0.25] 0.43; the full Subnet 1.16 of the plain model.
+The hidden width picks a program in which it is static (`per_width`); in it a loop runs over the active blocks alone,
+heads pick the attention half and ffn the feed-forward half, so that what runs is the plain model's own modules at the
+Subnet's static widths. `choose` is how a training step picks without copies, `blocks` brings the gradient of the loop,
+`stages` that of the halves. Measured by tools/step_cost.py on a teacher of 12 blocks of 384 (2 cores of an AMD EPYC,
+Zen 5, 32 x 32 tokens, 2026-11-24; FLOPs in brackets, time as a share of the full Subnet's): half as deep [0.50] 0.52,
+as deep but narrower [0.50] 0.61, a quarter as deep [0.25] 0.28, half as wide [0.25] 0.36; the full Subnet 1.11 of the
+plain model.
 
-The alternatives, as shares of a plain model of 6 blocks of 384 (AMD EPYC, Zen 3, 2026-11-22): a scan that skips
-blocks by `lax.cond` and rematerialises each half: full 1.23, 3 blocks [0.50] 0.68, 4 blocks of 8 heads and ffn 1024
-[0.44] 0.65; without rematerialisation 1.51, 1.16, 1.11; keeping the products alone 1.21, 0.71, 0.72. Of this loop,
-keeping only attention's output and the sums before LayerNorm and computing the rest again (Intel Xeon): full 1.25
-of the plain model, as deep but narrower 0.60 and half as wide 0.37 of the full; all of them cost the same time.
+The alternatives. This loop with `lax.switch`es, which copy, and gradients padded to the full widths (Intel Xeon, Sapphire
+Rapids, 2026-11-24): full 1.16 of the plain model; 0.52, 0.66, 0.28 and 0.43 of the full. Of that one, keeping only
+attention's output and the sums before LayerNorm and computing the rest again: full 1.25 of the plain model, as deep but
+narrower 0.60 and half as wide 0.37 of the full; all of them cost the same time. As shares of a plain model of 6 blocks of
+384 (AMD EPYC, Zen 3, 2026-11-22): a scan that skips blocks by `lax.cond` and rematerialises each half: full 1.23, 3
+blocks [0.50] 0.68, 4 blocks of 8 heads and ffn 1024 [0.44] 0.65; without rematerialisation 1.51, 1.16, 1.11; keeping the
+products alone 1.21, 0.71, 0.72.
 """
 
 from __future__ import annotations
