@@ -43,6 +43,7 @@ def test_a_pass_that_is_none_is_named():
         explain(ExplainConfig(subnet=SMALL, seq_len=16, without="sideways"))
 
 
+@pytest.mark.slow
 def test_the_command_prints_and_draws(tmp_path):
     picture = tmp_path / "graph.png"
     command = [sys.executable, "-m", "bertnas_jax.compiler", "--explain", f"--subnet={SMALL}", "--seq_len=16", f"--picture={picture}"]
@@ -51,6 +52,7 @@ def test_the_command_prints_and_draws(tmp_path):
     assert picture.read_bytes().startswith(b"\x89PNG")
 
 
+@pytest.mark.slow
 def test_a_command_without_a_mode_says_so():
     done = subprocess.run([sys.executable, "-m", "bertnas_jax.compiler"], capture_output=True, text=True)
     assert done.returncode == 2 and "add --explain" in done.stderr

@@ -50,6 +50,7 @@ def test_a_bert_is_planned_as_its_parts(make_bert):
     assert widen[0] == "packed_gemm" and "erf" in widen
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("heads", "hidden", "ffn", "seq_len"), [(12, 384, 1536, 128), (12, 312, 1200, 128), (8, 512, 1024, 32), (1, 24, 16, 8)])
 def test_every_size_is_planned_alike(make_bert, heads, hidden, ffn, seq_len):
     model = make_bert(depth=2, hidden=hidden, heads=heads, ffn=ffn)
@@ -178,6 +179,7 @@ def test_every_step_alone_compiles(target, name):
     np.testing.assert_allclose(got, np.asarray(STEPS[name](jnp.asarray(x))), rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("without", [*((name,) for name in OPTIONAL), OPTIONAL], ids=str)
 def test_a_bert_lowers_without_any_of_them(make_bert, make_inputs, target, without):
     model, inputs = make_bert(depth=1, hidden=64, heads=4), make_inputs(16)

@@ -44,6 +44,7 @@ def test_layer_norm_of_a_large_mean(run_compiled, mean):
     np.testing.assert_allclose(run_compiled(norm, x), exact, rtol=0, atol=1e-5 + 4 * np.spacing(np.float32(mean)))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("hidden", "heads", "ffn", "seq_len"), [(64, 4, 256, 64), (39, 3, 50, 31), (256, 8, 512, 32)])
 def test_two_threads_give_the_same_bits_as_one(make_bert, make_inputs, target, hidden, heads, ffn, seq_len):
     compiled, inputs = compile_model(make_bert(hidden=hidden, heads=heads, ffn=ffn), seq_len, target), make_inputs(seq_len)
