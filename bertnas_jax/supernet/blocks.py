@@ -122,4 +122,3 @@ def _choice(half: str, code: SubnetCode) -> Int[Array, " T"]:
 def _active(code: SubnetCode) -> tuple[Int[Array, " T"], Int[Array, ""]]:
     """The positions of the active blocks in order, followed by the others; and how many are active."""
     return jnp.argsort(~code.active, stable=True).astype(jnp.int32), code.active.sum(dtype=jnp.int32)
-

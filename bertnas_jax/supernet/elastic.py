@@ -84,9 +84,7 @@ class Supernet:
 
     def corner(self, around: SharedWeights) -> SharedWeights:
         """What Subnets of this space's one hidden width use of the weights around the blocks: without tables and blocks."""
-        (hidden,) = self.space.hiddens
-        config = dataclasses.replace(self.config, subnet=dataclasses.replace(self.config.subnet, hidden=hidden))
-        return corner_like(around, jax.eval_shape(lambda: share_weights(Bert(config, nnx.Rngs(0)))).around_blocks())
+        return corner_like(around, jax.eval_shape(lambda: share_weights(Bert(self._at_width, nnx.Rngs(0)))).around_blocks())
 
     def look_up(self, tables: Parameters, input_ids: Int[Array, "B L"], token_type_ids: Int[Array, "B L"]) -> Float[Array, "B L D"]:
         """The summed embeddings, the same for every Subnet; `tables` are those of `SharedWeights.split_tables`."""
@@ -109,8 +107,7 @@ class Supernet:
 
         The gradient of the blocks' parameters is added to `onto`, as `Blocks` says.
         """
-        (hidden,) = self.space.hiddens
-        config = dataclasses.replace(self.config, subnet=dataclasses.replace(self.config.subnet, hidden=hidden))
+        config, hidden = self._at_width, self._at_width.subnet.hidden
         norm = nnx.eval_shape(lambda: layer_norm(hidden, config.layer_norm_eps, nnx.Rngs(0)))
         head = nnx.eval_shape(lambda: Head(config, nnx.Rngs(0)))
         x = run_cut(norm, rest.embeddings["LayerNorm"], summed[..., :hidden]).astype(self.compute_dtype)
@@ -119,6 +116,12 @@ class Supernet:
         projections = project_last(self.space, rest, code, stream.before_last) if wanted.projections else None
         logits = run_cut(head, rest.head, stream.last.astype(summed.dtype), attention_mask)
         return Features(logits, states, projections)
+
+    @property
+    def _at_width(self) -> BertConfig:
+        """The model's configuration at this space's one hidden width."""
+        (hidden,) = self.space.hiddens
+        return dataclasses.replace(self.config, subnet=dataclasses.replace(self.config.subnet, hidden=hidden))
 
     def _blocks(self, wanted: Wanted) -> Blocks:
         (hidden,), head_dim, eps = self.space.hiddens, self.space.teacher.head_dim, self.config.layer_norm_eps

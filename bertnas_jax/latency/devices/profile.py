@@ -76,9 +76,9 @@ class DeviceProfile:
         return [(name, value) for name, value in named if isinstance(value, Figure)]
 
 
-def device_names() -> tuple[str, ...]:
-    """The devices that have a profile."""
-    return tuple(sorted(path.stem for path in FOLDER.glob("*.json")))
+def device_names(folder: pathlib.Path = FOLDER) -> tuple[str, ...]:
+    """The devices that have a profile in the folder."""
+    return tuple(sorted(path.stem for path in folder.glob("*.json")))
 
 
 def load_profile(name: str, folder: pathlib.Path = FOLDER) -> DeviceProfile:
@@ -87,8 +87,7 @@ def load_profile(name: str, folder: pathlib.Path = FOLDER) -> DeviceProfile:
     Raises:
       ValueError: there is no such profile, or its file is not one.
     """
-    path = folder / f"{name}.json"
-    known = sorted(path.stem for path in folder.glob("*.json"))
+    path, known = folder / f"{name}.json", device_names(folder)
     if name not in known:
         near = difflib.get_close_matches(name, known, cutoff=0.3) or known
         raise ValueError(f"device must have a profile, got {name!r}; the nearest are {', '.join(near)}; a new one is a file in {folder}")
