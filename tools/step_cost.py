@@ -1,7 +1,8 @@
 """What a training step costs: Subnets of a supernet against the full one, that against a plain model, and JAX against PyTorch.
 
 Everything is at the size of one teacher, in turns in one run: loss and gradient of the plain model and of Subnets
-through the elastic step (one compilation serves all), then whole fine-tuning steps (AdamW, clipping) of the plain
+through the elastic step (one compilation serves all), of the same Subnets as plain models of their own sizes, each
+compiled for itself (the least that an elastic step could cost), then whole fine-tuning steps (AdamW, clipping) of the plain
 model here and of transformers' BertModel in PyTorch, if --torch_python names a Python that has torch and transformers.
 Each turn runs twice and the second run counts, so that all find warm caches.
 
@@ -92,6 +93,13 @@ def elastic_turns(config: BertConfig, model: Bert, batch: dict) -> tuple[dict[st
     return {name: lambda code=code: gradient(trained, code, batch, None, None) for name, code in codes.items()}, seconds
 
 
+def plain_turn(subnet: Subnet, batch: dict) -> Callable[[], object]:
+    """Loss and gradient of a plain model of the Subnet's sizes."""
+    config = BertConfig(subnet, VOCABULARY)
+    gradient, parameters = jax.jit(jax.value_and_grad(plain_loss(config))), get_parameters(Bert(config, nnx.Rngs(0)))
+    return lambda: gradient(parameters, batch)
+
+
 def fine_tuning_turn(config: BertConfig, model: Bert, batch: dict) -> Callable[[], object]:
     """A whole step of the plain model: gradient, clipping, AdamW."""
     optimizer = make_optimizer(TrainConfig(), 1000)
@@ -161,8 +169,8 @@ def run(sizes: Sizes, rounds: int, torch_python: str | None) -> pathlib.Path:
     config = BertConfig(TEACHER, VOCABULARY)
     model, batch = Bert(config, nnx.Rngs(0)), make_batch(sizes)
     turns, compile_s = elastic_turns(config, model, batch)
-    gradient, parameters = jax.jit(jax.value_and_grad(plain_loss(config))), get_parameters(model)
-    turns = {name: timed(turn) for name, turn in ({"plain": lambda: gradient(parameters, batch)} | turns).items()}
+    plain = {f"plain_{name}": plain_turn(subnet, batch) for name, subnet in SUBNETS.items()}
+    turns = {name: timed(turn) for name, turn in (plain | turns).items()}
     turns["jax_step"] = timed(fine_tuning_turn(config, model, batch))
     process = None
     if torch_python:
@@ -173,10 +181,17 @@ def run(sizes: Sizes, rounds: int, torch_python: str | None) -> pathlib.Path:
         if process:
             process.kill()
     flops = {name: count_flops(subnet, config.vocabulary, sizes.seq_len) for name, subnet in SUBNETS.items()}
-    shares = {name: {"of_full": ratio(found, name, "full"), "flops_of_full": flops[name] / flops["full"]} for name in SUBNETS}
+    shares = {
+        name: {
+            "of_full": ratio(found, name, "full"),
+            "plain_of_plain_full": ratio(found, f"plain_{name}", "plain_full"),
+            "flops_of_full": flops[name] / flops["full"],
+        }
+        for name in SUBNETS
+    }
     fields = {"dtype": "float32", "sizes": dataclasses.asdict(sizes), "teacher": TEACHER.describe(), "rounds": rounds}
     fields |= {"elastic_compile_s": compile_s, "median_s": {name: statistics.median(values) for name, values in found.items()}}
-    fields |= {"full_of_plain": ratio(found, "full", "plain"), "subnets": shares}
+    fields |= {"full_of_plain": ratio(found, "full", "plain_full"), "subnets": shares}
     if torch_python:
         fields["throughput_of_torch"] = ratio(found, "torch_step", "jax_step")
     print(json.dumps(fields, indent=1))
