@@ -16,6 +16,7 @@ from bertnas_jax.compiler.merge_projections import merge_projections
 from bertnas_jax.compiler.pack_weights import pack_weights
 from bertnas_jax.compiler.prefetch_panels import prefetch_panels
 from bertnas_jax.compiler.schedule_kernels import schedule_kernels
+from bertnas_jax.compiler.shuffle_transposes import shuffle_transposes
 from bertnas_jax.compiler.sink_division import sink_division
 from bertnas_jax.compiler.vector_math import VECTOR_MATH
 
@@ -54,7 +55,7 @@ def fusion_passes(without: Collection[str] = ()) -> list[Pass]:
 
 def schedule_passes() -> list[Pass]:
     """Fused PrimFuncs -> the same, scheduled for a CPU with vectors."""
-    return [schedule_kernels, prefetch_panels]
+    return [schedule_kernels, shuffle_transposes, prefetch_panels]
 
 
 def fuse(module: tvm.IRModule, target: tvm.target.Target, without: Collection[str] = ()) -> tvm.IRModule:

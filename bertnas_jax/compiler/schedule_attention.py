@@ -22,6 +22,7 @@ from bertnas_jax.compiler.blocks import (
 )
 from bertnas_jax.compiler.register_tile import schedule_register_tile
 from bertnas_jax.compiler.schedule_rows import split_reduction, vectorize_last, vectorize_partials
+from bertnas_jax.compiler.shuffle_transposes import mark_squares
 from bertnas_jax.compiler.vector_unit import vector_unit
 
 _ROWS_AXIS = 1  # of the result [B, L, N * H]
@@ -60,6 +61,7 @@ def schedule_attention(schedule: s_tir.Schedule) -> None:
         schedule.compute_at(block, head, preserve_unit_loops=True)
     for block in [packs[1], *once, *once_a_head, *queries]:
         vectorize_last(schedule, block)
+    mark_squares(schedule, packs[0])
 
 
 def _before_scores(schedule: s_tir.Schedule, scores: SBlockRV, placed: list[SBlockRV]) -> tuple[list[SBlockRV], ...]:

@@ -1,0 +1,118 @@
+"""Pass: squares that a schedule marked are transposed in registers, by whole rows and shuffles.
+
+Loads one by one or gathered cost a tenth of an attention kernel. In registers n vectors of n lanes are transposed by
+log2 n passes of n two-operand shuffles: each interleaves vector i with vector i + n/2.
+Source of the network: Stone 1971, "Parallel Processing with the Perfect Shuffle", IEEE Trans. Comput. C-20(2), section IV.
+Precondition: after schedule_kernels, which marks squares by `mark_squares`. TVM's own tensor intrinsics cannot be
+used: version 0.27 ends in a segmentation fault where it copies one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import tvm
+from tvm import s_tir, tirx
+from tvm.ir import Range, TensorRegion
+from tvm.s_tir import SBlock, SBlockRealize
+from tvm.s_tir.schedule import SBlockRV
+
+from bertnas_jax.compiler.blocks import extent
+from bertnas_jax.compiler.loop_nest import expressions
+from bertnas_jax.compiler.vector_unit import vector_unit
+
+SQUARE = "bertnas.transposed_square"
+_SMALLEST = 4  # lanes; smaller squares are as fast element by element
+
+
+def mark_squares(schedule: s_tir.Schedule, block: SBlockRV) -> None:
+    """Splits the last two loops of a transposition into squares and marks them, if vectors divide them; else does nothing."""
+    *_, row, column = schedule.get_loops(block)
+    rows, columns = extent(schedule, row), extent(schedule, column)
+    sides = [side for side in vector_unit().widths[1:] if side >= _SMALLEST and rows % side == columns % side == 0]
+    if sides:
+        row_outer, row_inner = schedule.split(row, [None, sides[0]])
+        column_outer, column_inner = schedule.split(column, [None, sides[0]])
+        schedule.reorder(column_outer, row_outer, row_inner, column_inner)
+        schedule.annotate(row_inner, SQUARE, sides[0])
+
+
+def shuffle_transposes(module: tvm.IRModule) -> tvm.IRModule:
+    """The module with every marked square in registers."""
+    changed = tvm.IRModule(dict(module.functions_items()), attrs=module.attrs)
+    for variable, function in module.functions_items():
+        if isinstance(function, tirx.PrimFunc):
+            changed[variable] = function.with_body(_rewritten(function.body))
+    return changed
+
+
+def _rewritten(statement: tirx.Stmt) -> tirx.Stmt:
+    if isinstance(statement, tirx.SeqStmt):
+        return tirx.SeqStmt([_rewritten(child) for child in statement.seq])
+    if isinstance(statement, SBlockRealize) and not statement.iter_values:
+        return SBlockRealize(statement.iter_values, statement.predicate, _with_body(statement.block, _rewritten(statement.block.body)))
+    if isinstance(statement, tirx.For):
+        if SQUARE in statement.annotations:
+            return _in_registers(statement)
+        return _loop(statement, int(statement.extent), _rewritten(statement.body))
+    return statement
+
+
+def _in_registers(rows: tirx.For) -> tirx.For:
+    """Marked loops over the rows and columns of a square as one turn each, whose block moves the whole square."""
+    columns, side = rows.body, int(rows.extent)
+    block = columns.body.block
+    store, load = block.body, block.body.value
+    row, column = (axis.var for axis in block.iter_vars[-2:])
+    loaded = [tirx.BufferLoad(load.source, _vector(_moved(load.indices, column, at), side)) for at in range(side)]
+    stores = [
+        tirx.BufferStore(store.buffer, value, _vector(_moved(store.indices, row, at), side)) for at, value in enumerate(_transposed(loaded))
+    ]
+    whole = SBlock(
+        block.iter_vars,
+        [_widened(region, (row, column), side) for region in block.reads],
+        [_widened(region, (row, column), side) for region in block.writes],
+        block.name_hint,
+        tirx.SeqStmt(stores),
+    )
+    realize = SBlockRealize(columns.body.iter_values, columns.body.predicate, whole)
+    return _loop(rows, 1, _loop(columns, 1, realize))
+
+
+def _moved(indices: Sequence[tirx.Expr], axis: tirx.Var, by: int) -> list[tirx.Expr]:
+    """The indices where an axis, which is one of them, is so much further."""
+    return [index + by if index.same_as(axis) else index for index in indices]
+
+
+def _vector(indices: Sequence[tirx.Expr], side: int) -> list[tirx.Expr]:
+    """The indices of a vector along the last of them."""
+    *outer, first = indices
+    return [*outer, tirx.Ramp(first, tirx.const(1, first.ty.dtype), side)]
+
+
+def _widened(region: TensorRegion, axes: tuple[tirx.Var, ...], side: int) -> TensorRegion:
+    """The region of one element of a square as that of the whole square."""
+    def is_moved(index):
+        return any(node.same_as(axis) for node in expressions(index) for axis in axes)
+
+    ranges = [Range.from_min_extent(of.min, tirx.const(side, of.min.ty.dtype)) if is_moved(of.min) else of for of in region.region]
+    return tirx.BufferRegion(region.source, ranges)
+
+
+def _with_body(block: SBlock, body: tirx.Stmt) -> SBlock:
+    return SBlock(block.iter_vars, block.reads, block.writes, block.name_hint, body, block.init, block.alloc_buffers)
+
+
+def _loop(loop: tirx.For, extent: int, body: tirx.Stmt) -> tirx.For:
+    return tirx.For(loop.loop_var, loop.min, tirx.const(extent, loop.extent.ty.dtype), loop.kind, body, loop.thread_binding)
+
+
+def _transposed(rows: list[tirx.Expr]) -> list[tirx.Expr]:
+    """The columns of a square of as many vectors as they have lanes."""
+    side = len(rows)
+    low = [index for lane in range(side // 2) for index in (lane, side + lane)]
+    high = [index + side // 2 for index in low]
+    for _ in range(side.bit_length() - 1):
+        pairs = [(rows[at], rows[at + side // 2]) for at in range(side // 2)]
+        rows = [tirx.Shuffle(list(pair), half) for pair in pairs for half in (low, high)]
+    return rows

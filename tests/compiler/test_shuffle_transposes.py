@@ -1,0 +1,57 @@
+import numpy as np
+import pytest
+import tvm
+from tvm import s_tir, te, tirx
+
+from bertnas_jax.compiler import host_target
+from bertnas_jax.compiler.shuffle_transposes import mark_squares, shuffle_transposes
+
+AVX512 = tvm.target.Target({"kind": "llvm", "mcpu": "skylake-avx512"})
+
+
+def transposed_part(rows, columns, target):
+    """Columns 3 .. 3 + rows of a matrix [columns, rows + 5] as rows, scheduled in squares for the target."""
+    matrix = te.placeholder((columns, rows + 5), name="matrix")
+    part = te.compute((2, rows, columns), lambda twice, i, j: matrix[j, i + 3], name="part")
+    schedule = s_tir.Schedule(te.create_prim_func([matrix, part], index_dtype_override="int64"))
+    with target:
+        mark_squares(schedule, schedule.get_sblock("part"))
+    return shuffle_transposes(schedule.mod)
+
+
+def vectors_of(module):
+    """Lanes of what each store writes, and whether that was shuffled."""
+    stores = []
+
+    def visit(statement):
+        if isinstance(statement, tirx.BufferStore):
+            stores.append((str(statement.value.ty.dtype), isinstance(statement.value, tirx.Shuffle)))
+        elif isinstance(statement, tirx.SeqStmt):
+            for child in statement.seq:
+                visit(child)
+        else:
+            visit(statement.block if isinstance(statement, s_tir.SBlockRealize) else statement.body)
+
+    visit(module["main"].body)
+    return stores
+
+
+@pytest.mark.parametrize(("rows", "columns"), [(32, 128), (16, 16), (8, 24), (64, 12), (4, 4), (5, 128), (32, 7), (1, 1)])
+def test_it_transposes(rows, columns):
+    matrix = np.random.default_rng(0).standard_normal((columns, rows + 5), np.float32)
+    target = host_target()
+    run = tvm.compile(transposed_part(rows, columns, target), target)
+    result = tvm.runtime.tensor(np.zeros((2, rows, columns), np.float32))
+    run["main"](tvm.runtime.tensor(matrix), result)
+    np.testing.assert_array_equal(result.numpy(), np.stack([matrix.T[3 : 3 + rows]] * 2))
+
+
+@pytest.mark.parametrize(("rows", "columns", "side"), [(32, 128, 16), (8, 24, 8), (64, 12, 4)])
+def test_squares_of_the_largest_side_that_fits_are_moved_by_whole_rows(rows, columns, side):
+    stores = vectors_of(transposed_part(rows, columns, AVX512))
+    assert stores == [(f"float32x{side}", True)] * side
+
+
+def test_what_no_vector_divides_stays_as_it_was():
+    (store,) = vectors_of(transposed_part(5, 128, AVX512))
+    assert store == ("float32", False)
