@@ -3,9 +3,10 @@
 The same kernels are listed, with their FLOPs and bytes, for whoever prices a Subnet.
 """
 
-from bertnas_jax.compiler.build import CompiledModel, build, compile_model, load_compiled, trace_model
+from bertnas_jax.compiler.build import CompiledModel, build, compile_lengths, compile_model, load_compiled, trace_model
 from bertnas_jax.compiler.jaxpr_to_relax import UnknownPrimitiveError, jaxpr_to_relax
 from bertnas_jax.compiler.kernels import Kernel, list_kernels
+from bertnas_jax.compiler.length_buckets import bucket_lengths
 from bertnas_jax.compiler.pipeline import fuse, lower
 from bertnas_jax.compiler.profile_kernels import KernelTime, profile_kernels
 from bertnas_jax.compiler.schedule_kernels import UnknownKernelError
@@ -18,7 +19,9 @@ __all__ = [
     "KernelTime",
     "UnknownKernelError",
     "UnknownPrimitiveError",
+    "bucket_lengths",
     "build",
+    "compile_lengths",
     "compile_model",
     "fuse",
     "host_target",

@@ -8,7 +8,7 @@ import pathlib
 
 import tvm
 
-from bertnas_jax.compiler import compile_model
+from bertnas_jax.compiler import bucket_lengths, compile_lengths
 from bertnas_jax.export.card import CardFacts, model_card
 from bertnas_jax.export.tflite import export_tflite
 from bertnas_jax.whole_file import whole
@@ -42,6 +42,6 @@ def write_bundle(
         (partial / SUBNET_FILE).write_text(json.dumps(dataclasses.asdict(model.config.subnet) | origin) + "\n", encoding="utf-8")
         export_tflite(model, seq_len, partial / TFLITE_FILE)
         library = library_file(target)
-        compile_model(model, seq_len, target).save(partial / library)
+        compile_lengths(model, bucket_lengths(seq_len), target).save(partial / library)
         card = model_card(facts, model.config.subnet, model.config.vocabulary, seq_len, library)
         (partial / CARD_FILE).write_text(card, encoding="utf-8")
