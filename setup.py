@@ -12,7 +12,7 @@ setup(
     version="0.1.0",
     description="The most accurate BERT sub-network for a device and a latency budget, compiled and exported",
     packages=find_packages(include=["bertnas_jax", "bertnas_jax.*"]),
-    package_data={"bertnas_jax.latency": ["devices/*.json", "devices/library/*.json", "simulate/calibrations/*.json"]},
+    package_data={"bertnas_jax.latency": ["devices/*.json", "devices/library/*.json", "simulate/calibrations/*.json"], "bertnas_jax.export": ["c_sources/*"]},
     python_requires=">=3.11,<3.12",
     install_requires=[
         "absl-py",

@@ -7,6 +7,8 @@ import dataclasses
 import tvm
 from tvm.target import codegen
 
+from bertnas_jax.compiler.targets import is_arm64
+
 
 @dataclasses.dataclass(frozen=True)
 class VectorUnit:
@@ -28,6 +30,7 @@ class VectorUnit:
 
 AVX2 = VectorUnit(8, 16, (4, 6, 5, 3, 2, 1))  # 8 accumulators of 16 registers
 AVX512 = VectorUnit(16, 48, (4, 5, 3, 2, 1))  # 12 accumulators of 32 registers
+NEON = VectorUnit(4, 8, (8, 6, 5, 4, 3, 2, 1))  # 16 accumulators of 32 registers
 
 
 def vector_unit() -> VectorUnit:
@@ -39,4 +42,6 @@ def vector_unit() -> VectorUnit:
     target = tvm.target.Target.current()
     if target is None:
         raise ValueError("a target must be around what is compiled, got none; use `with target:`")
+    if is_arm64(target):
+        return NEON
     return AVX512 if codegen.target_has_features("avx512f", target) else AVX2
