@@ -15,7 +15,7 @@ from bertnas_jax.compiler.build import trace_model
 from bertnas_jax.compiler.dataflow import Dataflow, operator_of
 from bertnas_jax.compiler.fusion_plan import RELATIONS, FusionPlanner, Group
 from bertnas_jax.compiler.pipeline import OPTIONAL, REWRITES, apply, lower, rewrite_passes
-from bertnas_jax.compiler.targets import TARGETS, named_target
+from bertnas_jax.compiler.targets import CPU_TARGETS, named_target
 from bertnas_jax.knobs import check_knobs, knob
 from bertnas_jax.model import Bert, BertConfig
 from bertnas_jax.space import Layer, Subnet
@@ -30,7 +30,7 @@ class ExplainConfig:
     explain: bool = knob(False, "Prints what the compiler does to --subnet; it has no other mode.")
     subnet: str = knob("D384-H32-N12.12-F1536.1536", "The sub-network: D384-H32-N12.12-F1536.1536, or the path of a subnet.json.")
     seq_len: int = knob(128, "Tokens of the sentence.", lower=1)
-    target: str = knob("host", "What is compiled for.", choices=TARGETS)
+    target: str = knob("host", "What is compiled for.", choices=CPU_TARGETS)
     mca: bool = knob(False, "Also prints what llvm-mca makes of the innermost loop of every product.")
     without: str = knob("", f"Rewrites and relations to leave out, separated by commas: {', '.join(OPTIONAL)}.")
     picture: str = knob("", "Where to draw the graph before and after, a .png; nothing is drawn without it.")

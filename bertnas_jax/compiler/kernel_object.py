@@ -44,7 +44,7 @@ def unpacked(function: tirx.PrimFunc, symbol: str) -> tirx.PrimFunc:
 
     Precondition: after MakePackedAPI, before LowerTVMBuiltin.
     """
-    arrays, body = _parts(function.body)
+    arrays, body = packed_parts(function.body)
     pointers = [tirx.Var(array.buffer.name, array.data.ty) for array in arrays]
     declared = [tirx.DeclBuffer(array.buffer, data=pointer) for array, pointer in zip(arrays, pointers, strict=True)]
     for key, value in (("device_id", 0), ("device_type", _CPU)):
@@ -55,7 +55,7 @@ def unpacked(function: tirx.PrimFunc, symbol: str) -> tirx.PrimFunc:
     return tirx.PrimFunc(pointers, whole, tvm.ir.PrimType("int32"), tvm.ir.make_node("ir.DictAttrs", **attributes))
 
 
-def _parts(statement: tirx.Stmt) -> tuple[list[tirx.DeclBuffer], tirx.Stmt]:
+def packed_parts(statement: tirx.Stmt) -> tuple[list[tirx.DeclBuffer], tirx.Stmt]:
     """The arrays that a packed function declares, in the order of its arguments, and what it computes."""
     arrays: list[tirx.DeclBuffer] = []
     computed: list[tirx.Stmt] = []

@@ -28,8 +28,9 @@ def lifetimes(program: Program) -> list[tuple[int, int]]:
     born: dict[int, int] = {}
     dies: dict[int, int] = {}
     for time, launch in enumerate(program.launches):
-        born.update({index: time for index in _intermediates(launch.writes)})
-        dies.update({index: time for index in _intermediates(launch.reads + launch.writes)})
+        for index in _intermediates(launch.reads + launch.writes):
+            born.setdefault(index, time)
+            dies[index] = time
     dies.update({index: len(program.launches) for index in _intermediates((program.result,))})
     return [(born[index], dies[index]) for index in range(len(program.intermediates))]
 
@@ -55,6 +56,20 @@ def _place(order: Sequence[int], sizes: Sequence[int], alive: Sequence[tuple[int
         offsets[index] = _lowest_gap(taken, sizes[index])
     end = max((offset + sizes[index] for index, offset in offsets.items()), default=0)
     return MemoryPlan(tuple(offsets[index] for index in range(len(sizes))), end)
+
+
+def share_buffers(program: Program) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """The buffer of every intermediate, and the bytes of each buffer: for devices that address buffers, not an arena."""
+    sizes, alive = [kind.num_bytes for kind in program.intermediates], lifetimes(program)
+    holders: list[list[int]] = []
+    for index in sorted(range(len(sizes)), key=lambda index: (-sizes[index], index)):
+        free = (held for held in holders if not any(_overlap(alive[index], alive[other]) for other in held))
+        holder = next(free, None)
+        if holder is None:
+            holders.append(holder := [])
+        holder.append(index)
+    place = {index: number for number, held in enumerate(holders) for index in held}
+    return tuple(place[index] for index in range(len(sizes))), tuple(max(sizes[index] for index in held) for held in holders)
 
 
 def peak_bytes(program: Program) -> int:

@@ -34,6 +34,8 @@ AVX512 = VectorUnit(16, 48, (4, 5, 3, 2, 1))  # 12 accumulators of 32 registers
 # with 1.42 instructions each; 8x8 1.98 with 1.62, 4x8 1.90, 4x24 1.63 as it spills; 6x16 and 8x12 1.99, but 6 divides few
 # lengths and panels of 12 leave columns over.
 NEON = VectorUnit(4, 16, (4, 6, 5, 3, 2, 1))
+# OpenCL's float4, which Adreno and Mali load at once; 16 accumulators a work-item leave room for many of them on a core.
+FLOAT4 = VectorUnit(4, 16, (4, 2, 1))
 
 
 def vector_unit() -> VectorUnit:
@@ -45,6 +47,8 @@ def vector_unit() -> VectorUnit:
     target = tvm.target.Target.current()
     if target is None:
         raise ValueError("a target must be around what is compiled, got none; use `with target:`")
+    if target.kind.name == "opencl":
+        return FLOAT4
     if is_arm64(target):
         return NEON
     return AVX512 if codegen.target_has_features("avx512f", target) else AVX2

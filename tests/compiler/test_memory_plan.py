@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bertnas_jax.compiler import list_kernels, lower, trace_model
-from bertnas_jax.compiler.memory_plan import ALIGNMENT, aligned, lifetimes, peak_bytes, plan_memory
+from bertnas_jax.compiler.memory_plan import ALIGNMENT, aligned, lifetimes, peak_bytes, plan_memory, share_buffers
 from bertnas_jax.compiler.program import Argument, Launch, Place, Program, TensorType, program_of
 
 
@@ -33,6 +33,17 @@ def test_values_that_are_needed_at_once_never_share_bytes(program):
             assert ends[one] <= plan.offsets[other] or ends[other] <= plan.offsets[one]
     assert all(offset % ALIGNMENT == 0 for offset in plan.offsets)
     assert max(ends) <= plan.arena_bytes
+
+
+@settings(max_examples=200, deadline=None)
+@given(programs())
+def test_a_buffer_holds_one_value_at_a_time(program):
+    (buffers, sizes), alive = share_buffers(program), lifetimes(program)
+    for one, other in itertools.combinations(range(len(buffers)), 2):
+        if buffers[one] == buffers[other]:
+            assert alive[one][1] < alive[other][0] or alive[other][1] < alive[one][0]
+    assert all(kind.num_bytes <= sizes[buffer] for kind, buffer in zip(program.intermediates, buffers, strict=True))
+    assert sum(sizes) <= sum(kind.num_bytes for kind in program.intermediates)
 
 
 @settings(max_examples=200, deadline=None)

@@ -9,7 +9,7 @@ import pytest
 
 from bertnas_jax.compiler.targets import c_compiler
 from bertnas_jax.export.c_library import EXAMPLE_FILE, LIBRARY_FILE, WEIGHTS_FILE, run_compiler
-from bertnas_jax.space import Subnet
+from bertnas_jax.space import Layer, Subnet
 from tests.export.conftest import make_inputs, make_model
 
 DRIVER = pathlib.Path(__file__).parent / "run_model.c"
@@ -23,6 +23,13 @@ def bert(subnet=None, **sizes):
 def sentence(seq_len, seed=0):
     """int32 [1, L] ids, mask and token types; the last quarter is padding."""
     return make_inputs(seq_len, np.arange(seq_len) < max(1, seq_len * 3 // 4), seed)
+
+
+def random_subnet(rng):
+    """One or two layers of sizes that fill vectors, and of sizes that do not."""
+    head_dim = int(rng.choice([8, 13, 16]))
+    layers = tuple(Layer(int(rng.integers(1, 5)), int(rng.choice([16, 30, 64, 96]))) for _ in range(rng.integers(1, 3)))
+    return Subnet(int(rng.choice([24, 32, 39, 64])), head_dim, layers)
 
 
 def compile_program(target, folder, source=None):

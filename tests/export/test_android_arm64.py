@@ -4,14 +4,7 @@ import pytest
 
 from bertnas_jax.compiler.targets import ANDROID_ARM64, ANDROID_ARM64_PLAIN, named_target
 from bertnas_jax.export.c_library import write_c_library
-from bertnas_jax.space import Layer, Subnet
-from tests.export.libraries import arm64_emulator, bert, run_model, sentence
-
-
-def random_subnet(rng):
-    head_dim = int(rng.choice([8, 13, 16]))
-    layers = tuple(Layer(int(rng.integers(1, 5)), int(rng.choice([16, 30, 64, 96]))) for _ in range(rng.integers(1, 3)))
-    return Subnet(int(rng.choice([24, 32, 39, 64])), head_dim, layers)
+from tests.export.libraries import arm64_emulator, bert, random_subnet, run_model, sentence
 
 
 @pytest.mark.slow
