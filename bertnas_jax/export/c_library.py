@@ -17,7 +17,7 @@ from bertnas_jax.compiler import lower, trace_model
 from bertnas_jax.compiler.kernel_object import write_kernel_object
 from bertnas_jax.compiler.memory_plan import plan_memory
 from bertnas_jax.compiler.program import program_of
-from bertnas_jax.compiler.targets import c_compiler
+from bertnas_jax.compiler.targets import c_compiler, is_arm64
 from bertnas_jax.export.c_plan import C_SOURCES, HEADER_FILE, header_text, plan_text
 from bertnas_jax.export.weights_file import lay_out_weights, write_weights
 from bertnas_jax.model import Bert
@@ -27,6 +27,8 @@ LIBRARY_FILE, WEIGHTS_FILE, EXAMPLE_FILE, SOURCE_FOLDER = "libbertnas.so", "bert
 _SOURCES = ("model.c", "threads.c", "threads.h", "plan.h", "exported.map")
 _FLAGS = ("-std=gnu11", "-O2", "-fPIC", "-fvisibility=hidden", "-Wall", "-Wextra")
 _LINK_FLAGS = ("-shared", "-pthread", "-Wl,-z,noexecstack", "-Wl,--gc-sections", "-Wl,--build-id=none", "-Wl,-soname,libbertnas.so", "-lm")
+
+_ARM64_LINK_FLAGS = ("-Wl,-z,max-page-size=16384",)  # Android 15 loads no other on devices with pages of 16 KB
 
 
 def write_c_library(model: Bert, seq_len: int, target: tvm.target.Target, folder: pathlib.Path, compiler: str = "") -> None:
@@ -54,15 +56,15 @@ def write_c_library(model: Bert, seq_len: int, target: tvm.target.Target, folder
             shutil.copyfile(C_SOURCES / name, source / name)
         shutil.copyfile(C_SOURCES / EXAMPLE_FILE, partial / EXAMPLE_FILE)
         write_kernel_object(lowered, target, source / "kernels.o")
-        link(compiler, source, partial / LIBRARY_FILE)
+        link(compiler, source, partial / LIBRARY_FILE, _ARM64_LINK_FLAGS if is_arm64(target) else ())
         write_weights(program, layout, partial / WEIGHTS_FILE)
 
 
-def link(compiler: str, source: pathlib.Path, library: pathlib.Path) -> None:
+def link(compiler: str, source: pathlib.Path, library: pathlib.Path, flags: Sequence[str] = ()) -> None:
     """Makes the library of its sources."""
     files = [str(source / name) for name in ("model.c", "threads.c", "plan.c", "kernels.o")]
     version_script = f"-Wl,--version-script={source / 'exported.map'}"
-    run_compiler([compiler, *_FLAGS, *files, *_LINK_FLAGS, version_script, "-o", str(library)])
+    run_compiler([compiler, *_FLAGS, *files, *_LINK_FLAGS, *flags, version_script, "-o", str(library)])
 
 
 def run_compiler(command: Sequence[str]) -> None:

@@ -20,8 +20,5 @@ class ExportConfig:
 
     def __post_init__(self):
         check_knobs(self)
-        for name in ("workdir", "out"):
-            if not getattr(self, name):
-                raise ValueError(f"{name} must name a folder, got ''; give --{name}=FOLDER")
         if self.compiler and self.target == ANDROID_OPENCL:
             raise ValueError(f"compiler must be left out for {ANDROID_OPENCL}, got {self.compiler!r}; the device compiles OpenCL itself")

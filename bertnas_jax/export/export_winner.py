@@ -18,9 +18,12 @@ def export_winner(config: ExportConfig) -> str:
     """Writes `config.out` and tells what is in it.
 
     Raises:
-      ValueError: the run has no winner yet, or its positions are fewer than `seq_len`.
+      ValueError: a folder is not named, the run has no winner yet, or its positions are fewer than `seq_len`.
       RuntimeError: a tool that the target needs is not installed.
     """
+    for name, folder in (("workdir", config.workdir), ("out", config.out)):
+        if not folder:
+            raise ValueError(f"{name} must name a folder, got ''; give --{name}=FOLDER")
     run, out = pathlib.Path(config.workdir).expanduser(), pathlib.Path(config.out).expanduser()
     winner = run / "winner"
     if not winner.is_dir():

@@ -22,7 +22,7 @@ L = 8
 def run(tmp_path_factory):
     """What the export program reads of a run folder."""
     folder = tmp_path_factory.mktemp("run")
-    save_checkpoint(bert(), folder / "winner", folder)
+    save_checkpoint(bert(num_outputs=3), folder / "winner", folder)
     (folder / "summary.json").write_text(json.dumps({"budget": {"seq_len": L}}))
     return folder
 
@@ -30,13 +30,13 @@ def run(tmp_path_factory):
 def test_the_host_library_of_a_run_computes_what_its_winner_does(run, tmp_path):
     told = export_winner(ExportConfig(workdir=str(run), target="host", out=str(tmp_path / "out")))
     assert bert().config.subnet.describe() in told and LIBRARY_FILE in told
-    library, model, logits = ctypes.CDLL(str(tmp_path / "out" / LIBRARY_FILE)), ctypes.c_void_p(), np.empty((1, 2), np.float32)
+    library, model, logits = ctypes.CDLL(str(tmp_path / "out" / LIBRARY_FILE)), ctypes.c_void_p(), np.empty((1, 3), np.float32)
     assert library.bertnas_create(str(tmp_path / "out" / WEIGHTS_FILE).encode(), 1, ctypes.byref(model)) == 0
     inputs = [np.ascontiguousarray(array) for array in sentence(L)]
     pointers = [array.ctypes.data_as(ctypes.c_void_p) for array in (*inputs, logits)]
     assert library.bertnas_run(model, *pointers[:3], L, pointers[3]) == 0
     library.bertnas_destroy(model)
-    np.testing.assert_allclose(logits, bert()(*map(jnp.asarray, inputs)), rtol=0, atol=1e-4)
+    np.testing.assert_allclose(logits, bert(num_outputs=3)(*map(jnp.asarray, inputs)), rtol=0, atol=1e-4)
 
 
 def test_seq_len_may_differ_from_the_runs(run, tmp_path):
