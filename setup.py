@@ -12,7 +12,10 @@ setup(
     version="0.1.0",
     description="The most accurate BERT sub-network for a device and a latency budget, compiled and exported",
     packages=find_packages(include=["bertnas_jax", "bertnas_jax.*"]),
-    package_data={"bertnas_jax.latency": ["devices/*.json", "devices/library/*.json", "simulate/calibrations/*.json"]},
+    package_data={
+        "bertnas_jax.export": ["c_sources/*"],
+        "bertnas_jax.latency": ["devices/*.json", "devices/library/*.json", "simulate/calibrations/*.json"],
+    },
     python_requires=">=3.11,<3.12",
     install_requires=[
         "absl-py",
@@ -40,8 +43,9 @@ setup(
     ],
     extras_require={
         "hub": ["datasets"],  # tasks named hub:name/config
+        "opencl": ["pyopencl"],  # runs what --target=android-opencl exports; a device without a GPU: Debian's pocl-opencl-icd
         "tpu": ["libtpu"],  # python -m bertnas_jax.train --plan compiles for TPUs without one
         # TensorFlow is an oracle of the tests alone: the .tflite files are written without it.
-        "test": ["beartype", "datasets", "hypothesis", "pytest", "tensorflow-cpu"],
+        "test": ["beartype", "datasets", "hypothesis", "pyopencl", "pytest", "tensorflow-cpu"],
     },
 )

@@ -14,8 +14,8 @@ from flax import nnx
 from bertnas_jax.compiler.build import trace_model
 from bertnas_jax.compiler.dataflow import Dataflow, operator_of
 from bertnas_jax.compiler.fusion_plan import RELATIONS, FusionPlanner, Group
-from bertnas_jax.compiler.pipeline import OPTIONAL, REWRITES, apply, rewrite_passes
-from bertnas_jax.compiler.targets import host_target
+from bertnas_jax.compiler.pipeline import OPTIONAL, REWRITES, apply, lower, rewrite_passes
+from bertnas_jax.compiler.targets import CPU_TARGETS, named_target
 from bertnas_jax.knobs import check_knobs, knob
 from bertnas_jax.model import Bert, BertConfig
 from bertnas_jax.space import Layer, Subnet
@@ -30,6 +30,8 @@ class ExplainConfig:
     explain: bool = knob(False, "Prints what the compiler does to --subnet; it has no other mode.")
     subnet: str = knob("D384-H32-N12.12-F1536.1536", "The sub-network: D384-H32-N12.12-F1536.1536, or the path of a subnet.json.")
     seq_len: int = knob(128, "Tokens of the sentence.", lower=1)
+    target: str = knob("host", "What is compiled for.", choices=CPU_TARGETS)
+    mca: bool = knob(False, "Also prints what llvm-mca makes of the innermost loop of every product.")
     without: str = knob("", f"Rewrites and relations to leave out, separated by commas: {', '.join(OPTIONAL)}.")
     picture: str = knob("", "Where to draw the graph before and after, a .png; nothing is drawn without it.")
 
@@ -70,7 +72,8 @@ def explain(config: ExplainConfig) -> str:
     without = [name for name in config.without.split(",") if name]
     subnet = parse_subnet(config.subnet)
     traced = trace_model(Bert(BertConfig(subnet, vocab_size=1000), nnx.Rngs(0)), config.seq_len)
-    with host_target():
+    target = named_target(config.target)
+    with target:
         single = FusionPlanner(apply(rewrite_passes(OPTIONAL), traced), RELATIONS)
         planner = FusionPlanner(apply(rewrite_passes(without), traced), [name for name in without if name in RELATIONS])
     before, after = single.groups(), planner.groups()
@@ -80,6 +83,10 @@ def explain(config: ExplainConfig) -> str:
         draw_graphs({"before": (single, before), "after": (planner, after)}, pathlib.Path(config.picture).expanduser())
     sections = [f"{subnet.describe()}, {config.seq_len} tokens, without {', '.join(without) or 'nothing'}"]
     sections += [_operators(before), _rewrites(traced, without), _kernels(planner, after), _saved(before, after)]
+    if config.mca:
+        from bertnas_jax.compiler.inner_loops import describe_inner_loops
+
+        sections.append(describe_inner_loops(lower(traced, target, without), target))
     return "\n\n".join(sections)
 
 

@@ -7,6 +7,8 @@ import dataclasses
 import tvm
 from tvm.target import codegen
 
+from bertnas_jax.compiler.targets import is_arm64
+
 
 @dataclasses.dataclass(frozen=True)
 class VectorUnit:
@@ -28,6 +30,12 @@ class VectorUnit:
 
 AVX2 = VectorUnit(8, 16, (4, 6, 5, 3, 2, 1))  # 8 accumulators of 16 registers
 AVX512 = VectorUnit(16, 48, (4, 5, 3, 2, 1))  # 12 accumulators of 32 registers
+# 16 accumulators of 32 registers. llvm-mca 19 for Neoverse N1, the server's Cortex-A76: 1.98 FMA a cycle of at most 2
+# with 1.42 instructions each; 8x8 1.98 with 1.62, 4x8 1.90, 4x24 1.63 as it spills; 6x16 and 8x12 1.99, but 6 divides few
+# lengths and panels of 12 leave columns over.
+NEON = VectorUnit(4, 16, (4, 6, 5, 3, 2, 1))
+# OpenCL's float4, which Adreno and Mali load at once; 16 accumulators a work-item leave room for many of them on a core.
+FLOAT4 = VectorUnit(4, 16, (4, 2, 1))
 
 
 def vector_unit() -> VectorUnit:
@@ -39,4 +47,8 @@ def vector_unit() -> VectorUnit:
     target = tvm.target.Target.current()
     if target is None:
         raise ValueError("a target must be around what is compiled, got none; use `with target:`")
+    if target.kind.name == "opencl":
+        return FLOAT4
+    if is_arm64(target):
+        return NEON
     return AVX512 if codegen.target_has_features("avx512f", target) else AVX2

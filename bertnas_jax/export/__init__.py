@@ -1,10 +1,12 @@
-"""A trained Bert in, files to deploy out: .tflite, a compiled library, a Hugging Face folder with tokenizer and card.
+"""A trained Bert in, files to deploy out: .tflite, a compiled library, a Hugging Face folder with tokenizer and card; a C library, OpenCL C.
 
 What was exported is run again and held against the model by `max_abs_error`.
 """
 
 from bertnas_jax.export.bundle import library_file, write_bundle
+from bertnas_jax.export.c_library import write_c_library
 from bertnas_jax.export.card import CardFacts, model_card
+from bertnas_jax.export.opencl_files import write_opencl
 from bertnas_jax.export.parity import max_abs_error, pad_example
 from bertnas_jax.export.tflite import INPUT_NAMES, OUTPUT_NAME, export_tflite
 from bertnas_jax.export.tflite_runtime import TfliteModel
@@ -20,4 +22,6 @@ __all__ = [
     "model_card",
     "pad_example",
     "write_bundle",
+    "write_c_library",
+    "write_opencl",
 ]

@@ -1,7 +1,8 @@
 import pytest
 import tvm
 
-from bertnas_jax.compiler.vector_unit import AVX2, AVX512, vector_unit
+from bertnas_jax.compiler.targets import ANDROID_ARM64, ANDROID_ARM64_PLAIN, named_target
+from bertnas_jax.compiler.vector_unit import AVX2, AVX512, NEON, vector_unit
 
 
 @pytest.mark.parametrize(
@@ -12,12 +13,18 @@ def test_a_target_has_the_vectors_of_its_cpu(cpu, unit):
         assert vector_unit() == unit
 
 
+@pytest.mark.parametrize("name", [ANDROID_ARM64, ANDROID_ARM64_PLAIN])
+def test_an_arm64_target_has_neon(name):
+    with named_target(name):
+        assert vector_unit() == NEON
+
+
 def test_outside_of_a_target_there_is_none():
     with pytest.raises(ValueError, match="a target must be around what is compiled"):
         vector_unit()
 
 
-@pytest.mark.parametrize(("unit", "registers"), [(AVX2, 16), (AVX512, 32)])
+@pytest.mark.parametrize(("unit", "registers"), [(AVX2, 16), (AVX512, 32), (NEON, 32)])
 def test_a_register_block_fills_the_unit_and_fits(unit, registers):
     block = unit.rows[0] * unit.panel
     assert block >= 8 * unit.lanes, "fewer accumulators do not hide the latency of FMA"
@@ -27,3 +34,4 @@ def test_a_register_block_fills_the_unit_and_fits(unit, registers):
 
 def test_widths_are_powers_of_two_down_to_one():
     assert AVX2.widths == (16, 8, 4, 2, 1) and AVX512.widths == (32, 16, 8, 4, 2, 1)
+    assert NEON.widths == (8, 4, 2, 1)

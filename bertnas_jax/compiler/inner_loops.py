@@ -1,0 +1,110 @@
+"""What a model of the CPU's pipelines (llvm-mca) makes of the innermost loops of products: no phone is needed.
+
+It knows registers, ports and latencies; it takes every load for a hit in the first-level cache.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+import shutil
+import subprocess
+
+import tvm
+from tvm import tirx
+
+from bertnas_jax.compiler.kernel_object import codegen, kernels_of
+from bertnas_jax.compiler.schedule_kernels import KIND
+from bertnas_jax.compiler.targets import is_arm64
+
+# Fused multiply-adds of whole vectors, in the assembly of x86 and of Arm.
+_FMA = re.compile(r"^\t(vfmadd\w+p[sd]|fmla|v?pdpbusds?|[su]dot)\b")
+_BRANCH = r"\t(b\.|b\t|cbn?z|tbn?z|j)"
+_PROGRAMS = ("llvm-mca-19", "llvm-mca")
+_ITERATIONS = 100
+# LLVM schedules the Cortex-A76 by the model of the A57; that of Neoverse N1, the same core in a server, is its own.
+_MODELS = {"cortex-a76": "neoverse-n1"}
+
+
+@dataclasses.dataclass(frozen=True)
+class InnerLoop:
+    """One pass through the loop with most multiply-adds of a kernel."""
+
+    kernel: str
+    instructions: int
+    multiply_adds: int
+    cycles: float
+    stack_accesses: int
+
+    @property
+    def multiply_adds_per_cycle(self) -> float:
+        return self.multiply_adds / self.cycles
+
+
+def innermost_loop(assembly: str) -> list[str]:
+    """The instructions of the loop with most multiply-adds, its jump back included; [] if there are none."""
+    loops = [_loop(block) for block in re.split(r"\n(?=\.?L?[\w.]+:)", assembly)]
+    found = max(loops, key=_multiply_adds, default=[])
+    return found if _multiply_adds(found) else []
+
+
+def _loop(block: str) -> list[str]:
+    """The instructions of a block that jumps back to its own label; [] if it does not."""
+    label, *lines = block.splitlines()
+    instructions = [line for line in lines if re.match(r"\t[a-z]", line)]
+    jump = re.compile(rf"{_BRANCH}.*{re.escape(label.split(':')[0])}\b")
+    ends = [index for index, line in enumerate(instructions) if jump.match(line)]
+    return instructions[: ends[0] + 1] if ends else []
+
+
+def _multiply_adds(instructions: list[str]) -> int:
+    return sum(bool(_FMA.match(line)) for line in instructions)
+
+
+def analyse_loop(kernel: str, instructions: list[str], target: tvm.target.Target) -> InnerLoop:
+    """What llvm-mca says of a loop.
+
+    Raises:
+      RuntimeError: llvm-mca is not installed, or does not know the CPU.
+    """
+    cycles = int(re.search(r"Total Cycles:\s+(\d+)", _run_mca("\n".join(instructions), target))[1]) / _ITERATIONS
+    stack = sum(bool(re.search(r"\[sp\b|%rsp|\[rsp", line)) for line in instructions)
+    return InnerLoop(kernel, len(instructions), _multiply_adds(instructions), cycles, stack)
+
+
+def _run_mca(code: str, target: tvm.target.Target) -> str:
+    program = next(filter(None, map(shutil.which, _PROGRAMS)), None)
+    if program is None:
+        raise RuntimeError(f"llvm-mca must be installed to look at inner loops, got none of {_PROGRAMS}; install the package llvm-19")
+    cpu = str(target.attrs["mcpu"])
+    triple = "aarch64" if is_arm64(target) else "x86_64"
+    command = [program, f"-mtriple={triple}", f"-mcpu={_MODELS.get(cpu, cpu)}", f"-iterations={_ITERATIONS}"]
+    done = subprocess.run(command, input=code, capture_output=True, text=True)
+    if done.returncode != 0 or "Total Cycles" not in done.stdout:
+        raise RuntimeError(f"{program} must know the CPU {cpu} and its instructions, got {done.stderr.strip()[:500]}; install llvm-19 or newer")
+    return done.stdout
+
+
+def list_inner_loops(lowered: tvm.IRModule, target: tvm.target.Target) -> list[InnerLoop]:
+    """The inner loop of every scheduled kernel that multiplies and adds vectors, in order of their names."""
+    found = []
+    for variable, function in sorted(kernels_of(lowered).items(), key=lambda item: item[0].name_hint):
+        if loop := innermost_loop(_assembly(variable, function, target)):
+            found.append(analyse_loop(variable.name_hint, loop, target))
+    return found
+
+
+def _assembly(variable: tvm.ir.GlobalVar, function: tirx.PrimFunc, target: tvm.target.Target) -> str:
+    return codegen(tvm.IRModule({variable: function}), target).inspect_source("asm")
+
+
+def describe_inner_loops(lowered: tvm.IRModule, target: tvm.target.Target) -> str:
+    """A table of the inner loops of products."""
+    kinds = {variable.name_hint: str(function.attrs[KIND]) for variable, function in kernels_of(lowered).items()}
+    lines = [f"inner loops by llvm-mca, {target.attrs['mcpu']}:"]
+    for loop in list_inner_loops(lowered, target):
+        lines.append(
+            f"  {kinds[loop.kernel]} {loop.kernel}: {loop.multiply_adds} multiply-adds of vectors among {loop.instructions} instructions in "
+            f"{loop.cycles:.1f} cycles, {loop.multiply_adds_per_cycle:.2f} a cycle; {loop.stack_accesses} accesses to the stack"
+        )
+    return "\n".join(lines)

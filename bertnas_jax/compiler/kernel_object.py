@@ -1,0 +1,76 @@
+"""The kernels of a lowered module as an object file of plain C functions.
+
+TVM's functions take an array of tagged values and check each. Here every kernel becomes
+`int32_t NAME(pointers to what it reads, pointers to what it writes)`, 0 if all went well: its body
+and the arrays it declares are taken out of the packed function, the rest is left behind.
+What such an object needs from outside are three pointers to functions: to run a loop on all
+threads, to get and to give back memory for a temporary that is too large for the stack.
+"""
+
+from __future__ import annotations
+
+import pathlib
+
+import tvm
+from tvm import tirx
+
+# Source: DLDeviceType of dlpack.h, kDLCPU.
+_CPU = 1
+
+
+def write_kernel_object(lowered: tvm.IRModule, target: tvm.target.Target, path: pathlib.Path) -> None:
+    """Writes the machine code of every kernel of the module."""
+    codegen(lowered, target).write_to_file(str(path), "o")
+
+
+def codegen(lowered: tvm.IRModule, target: tvm.target.Target) -> tvm.runtime.Module:
+    """The kernels in LLVM, for `write_to_file` and `inspect_source`."""
+    kernels = {name: function.with_attr("global_symbol", name.name_hint) for name, function in kernels_of(lowered).items()}
+    bound = tirx.transform.BindTarget(target.with_host(target))(tvm.IRModule(kernels))
+    pipeline, finalize_host, _ = tirx.get_default_tir_pipeline(target)
+    with target:
+        packed = pipeline(bound)
+        plain = tvm.IRModule({name: unpacked(function, name.name_hint) for name, function in packed.functions_items()})
+        return tvm.get_global_func("target.build.llvm")(finalize_host()(plain), target)
+
+
+def kernels_of(lowered: tvm.IRModule) -> dict[tvm.ir.GlobalVar, tirx.PrimFunc]:
+    """The PrimFuncs of a module."""
+    return {name: function for name, function in lowered.functions_items() if isinstance(function, tirx.PrimFunc)}
+
+
+def unpacked(function: tirx.PrimFunc, symbol: str) -> tirx.PrimFunc:
+    """A function of TVM's packed calling convention as a C function of bare pointers.
+
+    Precondition: after MakePackedAPI, before LowerTVMBuiltin.
+    """
+    arrays, body = packed_parts(function.body)
+    pointers = [tirx.Var(array.buffer.name, array.data.ty) for array in arrays]
+    declared = [tirx.DeclBuffer(array.buffer, data=pointer) for array, pointer in zip(arrays, pointers, strict=True)]
+    for key, value in (("device_id", 0), ("device_type", _CPU)):
+        body = tirx.AttrStmt(tvm.ir.StringImm("default"), key, tirx.const(value, "int32"), body)
+    whole = tirx.SeqStmt([*declared, body, tirx.Return(tirx.const(0, "int32"))])
+    attributes = dict(function.attrs.items()) | {"global_symbol": symbol}
+    del attributes["calling_conv"]
+    return tirx.PrimFunc(pointers, whole, tvm.ir.PrimType("int32"), tvm.ir.make_node("ir.DictAttrs", **attributes))
+
+
+def packed_parts(statement: tirx.Stmt) -> tuple[list[tirx.DeclBuffer], tirx.Stmt]:
+    """The arrays that a packed function declares, in the order of its arguments, and what it computes."""
+    arrays: list[tirx.DeclBuffer] = []
+    computed: list[tirx.Stmt] = []
+
+    def visit(node: tirx.Stmt) -> None:
+        if isinstance(node, tirx.SeqStmt):
+            for child in node.seq:
+                visit(child)
+        elif isinstance(node, tirx.AttrStmt) and node.attr_key == "compute_scope":
+            computed.append(node.body)
+        elif isinstance(node, tirx.AttrStmt):
+            visit(node.body)
+        elif isinstance(node, tirx.DeclBuffer):
+            arrays.append(node)
+
+    visit(statement)
+    (body,) = computed
+    return arrays, body

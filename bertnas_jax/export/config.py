@@ -1,0 +1,24 @@
+"""What `python -m bertnas_jax.export` can be asked for."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from bertnas_jax.compiler.targets import ANDROID_ARM64, ANDROID_OPENCL, TARGETS
+from bertnas_jax.knobs import check_knobs, knob
+
+
+@dataclasses.dataclass(frozen=True)
+class ExportConfig:
+    """The knobs of the export program."""
+
+    workdir: str = knob("", "The run folder of python -m bertnas_jax.search whose winner is exported.")
+    target: str = knob(ANDROID_ARM64, "What it is exported for.", choices=TARGETS)
+    out: str = knob("", "The folder to write; it replaces an older one.")
+    seq_len: int = knob(0, "Tokens of the sentence; 0 takes the run's.", lower=0)
+    compiler: str = knob("", "The C compiler that links for the device, e.g. aarch64-linux-android30-clang of the Android NDK.")
+
+    def __post_init__(self):
+        check_knobs(self)
+        if self.compiler and self.target == ANDROID_OPENCL:
+            raise ValueError(f"compiler must be left out for {ANDROID_OPENCL}, got {self.compiler!r}; the device compiles OpenCL itself")

@@ -1,0 +1,51 @@
+"""The winner of a run folder, exported for a device."""
+
+from __future__ import annotations
+
+import json
+import pathlib
+
+import jax
+
+from bertnas_jax.compiler.targets import ANDROID_OPENCL, named_target
+from bertnas_jax.export.c_library import write_c_library
+from bertnas_jax.export.config import ExportConfig
+from bertnas_jax.export.opencl_files import write_opencl
+from bertnas_jax.model import load_checkpoint, read_config
+
+
+def export_winner(config: ExportConfig) -> str:
+    """Writes `config.out` and tells what is in it.
+
+    Raises:
+      ValueError: a folder is not named, the run has no winner yet, or its positions are fewer than `seq_len`.
+      RuntimeError: a tool that the target needs is not installed.
+    """
+    for name, folder in (("workdir", config.workdir), ("out", config.out)):
+        if not folder:
+            raise ValueError(f"{name} must name a folder, got ''; give --{name}=FOLDER")
+    run, out = pathlib.Path(config.workdir).expanduser(), pathlib.Path(config.out).expanduser()
+    winner = run / "winner"
+    if not winner.is_dir():
+        raise ValueError(f"workdir must hold a winner, got {run} without the folder winner; finish python -m bertnas_jax.search there first")
+    seq_len = config.seq_len or _seq_len(run)
+    sizes = read_config(winner)
+    if seq_len > sizes.max_positions:
+        raise ValueError(f"seq_len must be at most the winner's {sizes.max_positions} positions, got {seq_len}; shorten it")
+    target = named_target(config.target)
+    model = load_checkpoint(winner, sizes, jax.random.key(0))
+    if config.target == ANDROID_OPENCL:
+        write_opencl(model, seq_len, target, out)
+    else:
+        write_c_library(model, seq_len, target, out, config.compiler)
+    files = [f"  {path.name:18} {path.stat().st_size:>12,} bytes" for path in sorted(out.iterdir()) if path.is_file()]
+    return "\n".join([f"{model.config.subnet.describe()}, {seq_len} tokens, for {config.target} in {out}:", *files])
+
+
+def _seq_len(run: pathlib.Path) -> int:
+    """The length that the run's budget is about."""
+    path = run / "summary.json"
+    try:
+        return int(json.loads(path.read_text(encoding="utf-8"))["budget"]["seq_len"])
+    except (FileNotFoundError, KeyError, TypeError, json.JSONDecodeError) as error:
+        raise ValueError(f"{path} must tell the budget's seq_len, got {error!r}; finish the run, or give --seq_len") from error

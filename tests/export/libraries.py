@@ -1,0 +1,57 @@
+"""C libraries made and run."""
+
+import pathlib
+import shutil
+import subprocess
+
+import numpy as np
+import pytest
+
+from bertnas_jax.compiler.targets import c_compiler
+from bertnas_jax.export.c_library import EXAMPLE_FILE, LIBRARY_FILE, WEIGHTS_FILE, run_compiler
+from bertnas_jax.space import Layer, Subnet
+from tests.export.conftest import make_inputs, make_model
+
+DRIVER = pathlib.Path(__file__).parent / "run_model.c"
+ARM64_ROOT = "/usr/aarch64-linux-gnu"  # where Debian's cross compiler keeps its libc
+
+
+def bert(subnet=None, **sizes):
+    return make_model(subnet or Subnet.uniform(2, 32, 4, 48), **{"num_outputs": 2} | sizes)
+
+
+def sentence(seq_len, seed=0):
+    """int32 [1, L] ids, mask and token types; the last quarter is padding."""
+    return make_inputs(seq_len, np.arange(seq_len) < max(1, seq_len * 3 // 4), seed)
+
+
+def random_subnet(rng):
+    """One or two layers of sizes that fill vectors, and of sizes that do not."""
+    head_dim = int(rng.choice([8, 13, 16]))
+    layers = tuple(Layer(int(rng.integers(1, 5)), int(rng.choice([16, 30, 64, 96]))) for _ in range(rng.integers(1, 3)))
+    return Subnet(int(rng.choice([24, 32, 39, 64])), head_dim, layers)
+
+
+def compile_program(target, folder, source=None):
+    """The program of a C file, linked with the folder's library."""
+    program = folder / "program"
+    source = source or folder / EXAMPLE_FILE
+    run_compiler([c_compiler(target), str(source), f"-I{folder}", str(folder / LIBRARY_FILE), "-Wl,-rpath,$ORIGIN", "-o", str(program)])
+    return program
+
+
+def run_model(target, folder, inputs, threads=1, emulator=()):
+    """The logits that the folder's library computes in a process of its own."""
+    program = compile_program(target, folder, DRIVER)
+    command = [*emulator, str(program), str(folder / WEIGHTS_FILE), str(threads)]
+    done = subprocess.run(command, input=np.concatenate(inputs).astype("<i4").tobytes(), capture_output=True)
+    assert done.returncode == 0, done.stderr
+    return np.frombuffer(done.stdout, "<f4")[None]
+
+
+def arm64_emulator():
+    """How to start an arm64 program here; skips where that, or the cross compiler, is missing."""
+    for program, package in (("aarch64-linux-gnu-gcc", "gcc-aarch64-linux-gnu"), ("qemu-aarch64-static", "qemu-user-static")):
+        if shutil.which(program) is None:
+            pytest.skip(f"{program} is not installed: the package {package}")
+    return ["qemu-aarch64-static", "-L", ARM64_ROOT]

@@ -1,0 +1,71 @@
+import ctypes
+import json
+import subprocess
+import sys
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from bertnas_jax.export.c_library import LIBRARY_FILE, WEIGHTS_FILE
+from bertnas_jax.export.config import ExportConfig
+from bertnas_jax.export.export_winner import export_winner
+from bertnas_jax.export.opencl_files import LAUNCHES_FILE
+from bertnas_jax.model import save_checkpoint
+from tests.conftest import REPOSITORY
+from tests.export.libraries import bert, sentence
+
+L = 8
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    """What the export program reads of a run folder."""
+    folder = tmp_path_factory.mktemp("run")
+    save_checkpoint(bert(num_outputs=3), folder / "winner", folder)
+    (folder / "summary.json").write_text(json.dumps({"budget": {"seq_len": L}}))
+    return folder
+
+
+def test_the_host_library_of_a_run_computes_what_its_winner_does(run, tmp_path):
+    told = export_winner(ExportConfig(workdir=str(run), target="host", out=str(tmp_path / "out")))
+    assert bert().config.subnet.describe() in told and LIBRARY_FILE in told
+    library, model, logits = ctypes.CDLL(str(tmp_path / "out" / LIBRARY_FILE)), ctypes.c_void_p(), np.empty((1, 3), np.float32)
+    assert library.bertnas_create(str(tmp_path / "out" / WEIGHTS_FILE).encode(), 1, ctypes.byref(model)) == 0
+    inputs = [np.ascontiguousarray(array) for array in sentence(L)]
+    pointers = [array.ctypes.data_as(ctypes.c_void_p) for array in (*inputs, logits)]
+    assert library.bertnas_run(model, *pointers[:3], L, pointers[3]) == 0
+    library.bertnas_destroy(model)
+    np.testing.assert_allclose(logits, bert(num_outputs=3)(*map(jnp.asarray, inputs)), rtol=0, atol=1e-4)
+
+
+def test_seq_len_may_differ_from_the_runs(run, tmp_path):
+    export_winner(ExportConfig(workdir=str(run), target="android-opencl", out=str(tmp_path / "out"), seq_len=5))
+    plan = json.loads((tmp_path / "out" / LAUNCHES_FILE).read_text())
+    assert [entry["shape"] for entry in plan["inputs"]] == [[1, 5]] * 3
+
+
+def test_a_run_that_is_not_finished_is_told(run, tmp_path):
+    with pytest.raises(ValueError, match="without the folder winner; finish"):
+        export_winner(ExportConfig(workdir=str(tmp_path), out=str(tmp_path / "out")))
+    with pytest.raises(ValueError, match="at most the winner's 48 positions, got 49"):
+        export_winner(ExportConfig(workdir=str(run), out=str(tmp_path / "out"), seq_len=49))
+    (tmp_path / "winner").symlink_to(run / "winner")
+    with pytest.raises(ValueError, match="summary.json must tell the budget's seq_len"):
+        export_winner(ExportConfig(workdir=str(tmp_path), out=str(tmp_path / "out")))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ([], "workdir must name a folder"),
+        (["--workdir=x"], "out must name a folder"),
+        (["--workdir=nowhere", "--out=x"], "finish python -m bertnas_jax.search there first"),
+        (["--workdir=x", "--out=x", "--target=ios"], "android-opencl"),
+        (["--workdir=x", "--out=x", "--target=android-opencl", "--compiler=gcc"], "compiler must be left out"),
+    ],
+)
+def test_wrong_input_ends_with_a_message_and_no_traceback(arguments, message):
+    ended = subprocess.run([sys.executable, "-m", "bertnas_jax.export", *arguments], cwd=REPOSITORY, capture_output=True, text=True)
+    assert ended.returncode != 0 and message in ended.stderr + ended.stdout and "Traceback" not in ended.stderr
