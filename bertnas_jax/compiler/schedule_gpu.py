@@ -42,7 +42,7 @@ def schedule_gpu(module: tvm.IRModule) -> tvm.IRModule:
         elif kind == "rows":
             schedule = dlight.gpu.GeneralReduction().apply(function, tvm.target.Target.current(), False)
             if schedule is None:
-                raise UnknownKernelError(f"kernel {variable.name_hint} must suit dlight's general reduction, got one that does not; add a schedule")
+                raise UnknownKernelError(f"{variable.name_hint} must suit dlight's GeneralReduction, got another form; add a schedule")
         else:
             _schedule_blocks(schedule)
         scheduled[variable] = schedule.mod["main"].with_attr(KIND, kind)
