@@ -2,8 +2,10 @@
 
 - A packed GEMM: a work-item keeps a block of 4 rows by 4 columns in registers; weights and results
   move as float4; the epilogue runs on the block before it is written.
+- Rows (LayerNorm, embeddings): a work-group a row, its reductions across work-items in local memory:
+  TVM's own rule for general reductions (dlight).
 - Anything else is one launch a block that is not inlined: work-items over the elements of its
-  result, each reducing alone. Attention is so 5 to 8 launches with scores in global memory, where
+  result, each reducing alone. Attention is so some 8 launches with scores in global memory, where
   the CPU's schedule has one kernel.
 
 Precondition: after fuse_polyhedral; each PrimFunc is unscheduled blocks under a root.
@@ -13,11 +15,12 @@ from __future__ import annotations
 
 import tvm
 from tvm import s_tir, tirx
+from tvm.s_tir import dlight
 from tvm.s_tir.schedule import LoopRV, SBlockRV
 
 from bertnas_jax.compiler.blocks import blocks_of, extent, hoisted, inline_elementwise, is_reduction, largest_divisor, output_of
 from bertnas_jax.compiler.kernel_object import kernels_of
-from bertnas_jax.compiler.schedule_kernels import KIND, kind_of
+from bertnas_jax.compiler.schedule_kernels import KIND, UnknownKernelError, kind_of
 from bertnas_jax.compiler.vector_unit import vector_unit
 
 WORK_ITEMS = 64  # a group: a wave of Adreno, a few of Mali's warps of 16
@@ -36,6 +39,10 @@ def schedule_gpu(module: tvm.IRModule) -> tvm.IRModule:
         schedule = s_tir.Schedule(tvm.IRModule({"main": function}))
         if kind == "gemm":
             _schedule_gemm(schedule)
+        elif kind == "rows":
+            schedule = dlight.gpu.GeneralReduction().apply(function, tvm.target.Target.current(), False)
+            if schedule is None:
+                raise UnknownKernelError(f"{variable.name_hint} must suit dlight's GeneralReduction, got another form; add a schedule")
         else:
             _schedule_blocks(schedule)
         scheduled[variable] = schedule.mod["main"].with_attr(KIND, kind)

@@ -26,10 +26,9 @@ def sentence(seq_len, seed=0):
 
 
 def random_subnet(rng):
-    """One or two layers of sizes that fill vectors, and of sizes that do not."""
-    head_dim = int(rng.choice([8, 13, 16]))
-    layers = tuple(Layer(int(rng.integers(1, 5)), int(rng.choice([16, 30, 64, 96]))) for _ in range(rng.integers(1, 3)))
-    return Subnet(int(rng.choice([24, 32, 39, 64])), head_dim, layers)
+    """One or two equal layers, of sizes that fill vectors or do not."""
+    layer = Layer(int(rng.integers(1, 5)), int(rng.choice([16, 30, 64, 96])))
+    return Subnet(int(rng.choice([24, 32, 39, 64])), int(rng.choice([8, 13, 16])), (layer,) * int(rng.integers(1, 3)))
 
 
 def compile_program(target, folder, source=None):
