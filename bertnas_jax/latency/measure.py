@@ -56,10 +56,12 @@ def measure_interleaved(
     warmup: int = 3,
     progress: bool = True,
     clock: Callable[[], float] = time.perf_counter,
+    settle_s: float = 0.0,
 ) -> dict[str, Timing]:
     """The timing of every runner, the reference among them: each round runs all, the reference last.
 
-    In its turn a runner runs twice, and the second run counts.
+    In its turn a runner runs twice, and the second run counts. Before it comes a sleep of `settle_s`: the threads of the
+    runner before spin for a while before they sleep, and would take cores from this one's.
 
     `warmup` rounds come first and are dropped. `clock` returns seconds: wall time, or
     `time.thread_time` for single-threaded runners on a machine shared with others.
@@ -76,6 +78,8 @@ def measure_interleaved(
     bar = tqdm(range(warmup + rounds), desc="measuring", unit="round", file=sys.stderr, disable=not progress)
     for number in bar:
         for name in order:
+            if settle_s:
+                time.sleep(settle_s)
             runners[name]()  # untimed: the timed run finds the caches as its own last run left them, as in a row of runs
             elapsed_ms = _time_ms(runners[name], clock)
             if number >= warmup:
