@@ -13,7 +13,7 @@ from tqdm import tqdm
 
 from bertnas_jax.benchmark.config import REFERENCE, BenchmarkConfig, Shape
 from bertnas_jax.benchmark.fma_peak import fma_peak
-from bertnas_jax.benchmark.runtimes import RUNTIMES, Loaded, Subject
+from bertnas_jax.benchmark.runtimes import RUNTIMES, Loaded, Subject, rest
 from bertnas_jax.data import Encoded
 from bertnas_jax.export import max_abs_error, pad_example
 from bertnas_jax.latency import Timing, full_inputs, measure_interleaved, pinned
@@ -23,7 +23,6 @@ from bertnas_jax.space import Subnet, product_flops
 _VOCABULARY = 1000  # rows of the drawn model's table: a lookup reads L of them, however many there are
 _EXAMPLES = 4
 _PEAK = "fma_peak"
-_SETTLE_S = 0.1  # idle threads of TVM's and others' pools spin for a while before they sleep
 
 
 def measure_cell(config: BenchmarkConfig, shape: Shape, threads: int) -> dict:
@@ -37,8 +36,7 @@ def measure_cell(config: BenchmarkConfig, shape: Shape, threads: int) -> dict:
         loaded = {name: RUNTIMES[name].load(subject) for name in bar}
         errors = {name: max_abs_error(model, each.run, examples, shape.seq_len) for name, each in loaded.items()}
         runners = {name: lambda run=each.run: run(*inputs) for name, each in loaded.items()} | {_PEAK: peak.run}
-        # One thread makes no pool, but the peak's own, which sleeps at once.
-        timings = measure_interleaved(runners, REFERENCE, config.rounds, settle_s=_SETTLE_S if threads > 1 else 0.0)
+        timings = measure_interleaved(runners, REFERENCE, config.rounds, **rest(threads))
     flops = product_flops(model.config.subnet, shape.seq_len)
     figures = {name: _figures(name, loaded[name], timings, flops / peak.flops) | {"logits_max_abs_err": errors[name]} for name in loaded}
     return {

@@ -9,23 +9,22 @@ from __future__ import annotations
 import contextlib
 import logging
 import pathlib
+import sys
 from collections.abc import Iterator, Mapping
 
 import numpy as np
 import onnx
 import onnxruntime
-import openvino
 from onnxruntime.quantization import QuantType, quantize_dynamic
 from onnxruntime.transformers.optimizer import optimize_model
 
 from bertnas_jax.benchmark.onnx_graph import write_onnx
-from bertnas_jax.benchmark.runtimes import Loaded, Subject
+from bertnas_jax.benchmark.runtimes import Loaded, Subject, rest
 from bertnas_jax.export import INPUT_NAMES, OUTPUT_NAME
 from bertnas_jax.export.parity import Runner
 from bertnas_jax.latency import describe_host, full_inputs, measure_interleaved
 
 _CHOICE_ROUNDS = 5
-SETTLE_S = 0.1  # idle threads spin for a while before they sleep
 
 
 def load_onnxruntime(subject: Subject) -> Loaded:
@@ -46,6 +45,10 @@ def load_onnxruntime_int8(subject: Subject) -> Loaded:
 
 def load_openvino(subject: Subject) -> Loaded:
     """Float32, with the settings for the latency of one request at a time."""
+    # Its import forks a process that reports the use over the network; without this module its own stub stands in.
+    sys.modules.setdefault("openvino_telemetry", None)
+    import openvino
+
     with _onnx_files(subject, fused=False) as files:
         settings = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_NUM_THREADS": subject.threads, "INFERENCE_PRECISION_HINT": "f32"}
         compiled = openvino.Core().compile_model(str(files["plain graph"]), "CPU", settings)
@@ -66,10 +69,9 @@ def _onnx_files(subject: Subject, fused: bool = True) -> Iterator[Mapping[str, p
         files["graph fused by onnxruntime.transformers"] = subject.folder / "fused.onnx"
         sizes = subject.model.config.subnet
         logging.getLogger("onnxruntime.transformers").setLevel(logging.ERROR)
-        # 0 heads and width: it reads them off each block's reshapes, which may differ.
-        optimised = optimize_model(
-            str(files["plain graph"]), "bert", num_heads=0 if not sizes.is_uniform else sizes.layers[0].heads, hidden_size=sizes.hidden, opt_level=0
-        )
+        # 0 and 0: it reads them off each block, which may differ from the others.
+        heads, width = (sizes.layers[0].heads, sizes.hidden) if sizes.is_uniform else (0, 0)
+        optimised = optimize_model(str(files["plain graph"]), "bert", num_heads=heads, hidden_size=width, opt_level=0)
         optimised.save_model_to_file(str(subject.folder / "fused.onnx"))
     try:
         yield files
@@ -95,9 +97,8 @@ def _quantise(path: pathlib.Path, quantised: pathlib.Path) -> None:
 def _fastest(files: Mapping[str, pathlib.Path], subject: Subject) -> Loaded:
     """The file whose session is fastest on a sentence without padding."""
     runs, inputs = {how: _session(path, subject.threads) for how, path in files.items()}, full_inputs(subject.seq_len)
-    timings = measure_interleaved(
-        {how: lambda run=run: run(*inputs) for how, run in runs.items()}, next(iter(runs)), _CHOICE_ROUNDS, 1, False, settle_s=SETTLE_S
-    )
+    runners = {how: lambda run=run: run(*inputs) for how, run in runs.items()}
+    timings = measure_interleaved(runners, next(iter(runs)), _CHOICE_ROUNDS, 1, False, **rest(subject.threads))
     how = min(runs, key=lambda how: timings[how].median_ms)
     return Loaded(runs[how], how)
 

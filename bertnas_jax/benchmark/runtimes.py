@@ -38,6 +38,12 @@ class Runtime:
     peers: tuple[str, ...] = ()
 
 
+def rest(threads: int) -> dict[str, float]:
+    """How a turn of `measure_interleaved` begins: one thread makes no pool that spins, and wakes no second core."""
+    # By process_time TVM's idle threads spin for 0.11 s (Zen 5), ONNX Runtime's for 0.02.
+    return {"settle_s": 0.15, "busy_s": 0.15} if threads > 1 else {}
+
+
 def _load_tvm(subject: Subject) -> Loaded:
     from bertnas_jax.compiler import compile_model, host_target, set_num_threads
 
