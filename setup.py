@@ -7,6 +7,8 @@ from setuptools import find_packages, setup
 if sys.version_info[:2] != (3, 11):
     sys.exit(f"Python must be 3.11, got {sys.version.split()[0]}; install python3.11 and use it to make the virtual environment")
 
+PEERS = ["onnx", "onnxruntime", "openvino", "sympy"]  # sympy is what onnxruntime.transformers infers shapes with
+
 setup(
     name="bertnas_jax",
     version="0.1.0",
@@ -44,8 +46,9 @@ setup(
     extras_require={
         "hub": ["datasets"],  # tasks named hub:name/config
         "opencl": ["pyopencl"],  # runs what --target=android-opencl exports; a device without a GPU: Debian's pocl-opencl-icd
+        "peers": PEERS,  # what python -m bertnas_jax.benchmark compares with
         "tpu": ["libtpu"],  # python -m bertnas_jax.train --plan compiles for TPUs without one
         # TensorFlow is an oracle of the tests alone: the .tflite files are written without it.
-        "test": ["beartype", "datasets", "hypothesis", "pyopencl", "pytest", "tensorflow-cpu"],
+        "test": ["beartype", "datasets", "hypothesis", "pyopencl", "pytest", "tensorflow-cpu", *PEERS],
     },
 )

@@ -7,6 +7,7 @@ from absl import flags
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bertnas_jax.benchmark.config import BenchmarkConfig
 from bertnas_jax.flags import config_from_flags, config_from_json, config_to_flagfile, config_to_json, define_flags
 from bertnas_jax.search.config import BudgetConfig, SamplerConfig, SearchConfig
 from bertnas_jax.train import SpaceConfig, SupernetConfig, SupernetTrainConfig, TrainConfig
@@ -46,7 +47,8 @@ def test_config_to_json_to_config_is_the_identity(config):
 def test_every_flagfile_parses_and_says_what_it_costs(path):
     text = path.read_text()
     values = flags.FlagValues()
-    program = SearchConfig if "bertnas_jax.search" in text or "make quickstart" in text else SupernetConfig
+    programs = {"bertnas_jax.search": SearchConfig, "make quickstart": SearchConfig, "bertnas_jax.benchmark": BenchmarkConfig}
+    program = next((config for command, config in programs.items() if command in text), SupernetConfig)
     define_flags(program, values)
     assert values(["program", f"--flagfile={path}"])[1:] == []
     assert isinstance(config_from_flags(program, values), program)

@@ -33,7 +33,7 @@ def check_settings(folder: pathlib.Path, settings: dict) -> None:
         old = json.loads(path.read_text(encoding="utf-8"))
         if old != settings:
             raise ValueError(
-                f"budget must be that of the records in {folder}, {old}, got {settings}; give the same flags, or move the folder away"
+                f"settings must be those of the records in {folder}, {old}, got {settings}; give the same flags, or move the folder away"
             )
         return
     folder.mkdir(parents=True, exist_ok=True)

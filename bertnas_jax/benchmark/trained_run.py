@@ -76,9 +76,10 @@ def open_run(config: SupernetConfig) -> TrainedRun:
 
 def sources(config: SupernetConfig) -> dict[str, str]:
     """The task and the checkpoint of a run, without the folders of the machine they lie in."""
-    return {"task": _without_folder(config.task.task), "checkpoint": _without_folder(config.checkpoint)}
+    return {"task": without_folder(config.task.task), "checkpoint": without_folder(config.checkpoint)}
 
 
-def _without_folder(name: str) -> str:
+def without_folder(name: str) -> str:
+    """The name itself, or the last part of an absolute path."""
     path = pathlib.PurePath(name)
     return path.name if path.is_absolute() else name

@@ -1,4 +1,4 @@
-"""A trained `Bert` as a float32 .tflite file for batch 1 and one sequence length.
+"""A trained `Bert` as a .tflite file, float32 or dynamic-range int8, for batch 1 and one sequence length.
 
 Every tensor has its batch axis folded: products with weights are FULLY_CONNECTED of [L, D],
 attention is BATCH_MATMUL over the heads. LiteRT's XNNPACK delegate takes the whole graph as one
@@ -22,18 +22,26 @@ from bertnas_jax.model.bert import MASKED_SCORE, Attention, Embeddings, FeedForw
 
 INPUT_NAMES = ("input_ids", "attention_mask", "token_type_ids")
 OUTPUT_NAME = "logits"
+DTYPES = ("float32", "int8")
+# Source: tensorflow/lite/tools/versioning/op_version.cc: the first with a scale for each output in hybrid FULLY_CONNECTED.
+_HYBRID_VERSION = 12
 
 
-def export_tflite(model: Bert, seq_len: int, path: pathlib.Path) -> None:
+def export_tflite(model: Bert, seq_len: int, path: pathlib.Path, dtype: str = "float32") -> None:
     """Writes the model as a .tflite file: int32 [1, L] `INPUT_NAMES` in, float32 [1, C] logits out.
 
+    With the `dtype` "int8" the blocks' projections have 8-bit weights, one scale an output, and quantise their input as they
+    run, one scale a token (dynamic range); embeddings, attention, LayerNorms and head stay float32.
+
     Raises:
-      ValueError: `seq_len` is not within the model's positions, or the weights exceed 2 GB.
+      ValueError: `seq_len` is not within the model's positions, the weights exceed 2 GB, or `dtype` is none of `DTYPES`.
     """
+    if dtype not in DTYPES:
+        raise ValueError(f"dtype must be one of {DTYPES}, got {dtype!r}; use one of them")
     limit = model.config.max_positions
     if not 1 <= seq_len <= limit:
         raise ValueError(f"seq_len must be 1 to the checkpoint's {limit} positions, got {seq_len}; truncate the text instead")
-    writer = _BertWriter(seq_len, model.config.layer_norm_eps)
+    writer = _BertWriter(seq_len, model.config.layer_norm_eps, dtype)
     logits = writer.logits(model)
     writer.graph.write(pathlib.Path(path), {OUTPUT_NAME: logits}, f"BERT {model.config.subnet.describe()}, L={seq_len}")
 
@@ -41,9 +49,9 @@ def export_tflite(model: Bert, seq_len: int, path: pathlib.Path) -> None:
 class _BertWriter:
     """Appends a BERT's operators to a graph; every activation is [L, width] but inside attention."""
 
-    def __init__(self, seq_len: int, layer_norm_eps: float):
+    def __init__(self, seq_len: int, layer_norm_eps: float, dtype: str):
         self.graph = TfliteGraph()
-        self._rows = seq_len
+        self._rows, self._dtype = seq_len, dtype
         self._epsilon = self._constant(layer_norm_eps, "layer_norm_eps")
         self._one = self._constant(1.0, "one")
         self._last_axis = self.graph.constant(np.array([-1], np.int32), "last_axis")
@@ -78,16 +86,21 @@ class _BertWriter:
         kernel, bias = (np.asarray(array[...]) for array in (dense.kernel, dense.bias))
         if scale != 1.0:
             kernel, bias = kernel * np.float32(scale), bias * np.float32(scale)
-        weights = self.graph.constant(kernel.T, "weight")  # FULLY_CONNECTED wants [outputs, inputs]
-        return self.graph.call("FULLY_CONNECTED", [x, weights, self.graph.constant(bias, "bias")], (rows, bias.size))
+        held = self.graph.constant(bias, "bias")
+        # FULLY_CONNECTED wants weights of [outputs, inputs].
+        if self._dtype == "int8" and rows > 1:  # the head's few products are not worth their rounding
+            inputs = [x, self.graph.int8_constant(kernel.T, "weight"), held]
+            return self.graph.call("FULLY_CONNECTED", inputs, (rows, bias.size), _HYBRID_VERSION, asymmetricQuantizeInputs=True)
+        return self.graph.call("FULLY_CONNECTED", [x, self.graph.constant(kernel.T, "weight"), held], (rows, bias.size))
 
     def _layer_norm(self, x: Tensor, norm, width: int) -> Tensor:
         column, full = (self._rows, 1), (self._rows, width)
         mean = self.graph.call("MEAN", [x, self._last_axis], column, keepDims=True)
-        square = self._binary("SQUARED_DIFFERENCE", x, mean, full)
+        centred = self._binary("SUB", x, mean, full)
+        square = self._binary("MUL", centred, centred, full)  # up to 1.7 % of the model faster than SQUARED_DIFFERENCE of x and mean
         variance = self.graph.call("MEAN", [square, self._last_axis], column, keepDims=True)
         scale = self.graph.call("RSQRT", [self._binary("ADD", variance, self._epsilon, column)], column)
-        normal = self._binary("MUL", self._binary("SUB", x, mean, full), scale, full)
+        normal = self._binary("MUL", centred, scale, full)
         scaled = self._binary("MUL", normal, self._parameter(norm.scale, "LayerNorm.weight"), full)
         return self._binary("ADD", scaled, self._parameter(norm.bias, "LayerNorm.bias"), full)
 

@@ -16,6 +16,7 @@ from collections.abc import Mapping, Sequence
 import flatbuffers
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
+from jaxtyping import Float
 
 from bertnas_jax.whole_file import whole
 
@@ -25,7 +26,8 @@ _SCHEMA_VERSION = 3
 _FILE_IDENTIFIER = b"TFL3"
 _ALIGNMENT = 16  # `force_align: 16` of Buffer.data in schema.fbs
 _MAX_BYTES = 2**31 - 1  # flatbuffers address with signed 32 bits
-_TYPES = {"float32": schema.TensorType.FLOAT32, "int32": schema.TensorType.INT32}
+_INT8_MAX = 127  # -128 is left out, as the quantisation specification of TensorFlow Lite has it for weights
+_TYPES = {"float32": schema.TensorType.FLOAT32, "int32": schema.TensorType.INT32, "int8": schema.TensorType.INT8}
 SIGNATURE = "serving_default"  # the name TensorFlow gives a model's only function
 
 
@@ -51,7 +53,7 @@ class TfliteGraph:
     def __init__(self):
         self._tensors: list[schema.TensorT] = []
         self._operators: list[schema.OperatorT] = []
-        self._codes: dict[str, int] = {}
+        self._codes: dict[tuple[str, int], int] = {}  # operator and version
         self._buffers: list[schema.BufferT] = [schema.BufferT()]  # buffer 0 is empty by convention
         self._inputs: dict[str, Tensor] = {}
 
@@ -65,9 +67,18 @@ class TfliteGraph:
         self._buffers.append(_AlignedBuffer(data=array))
         return self._add_tensor(name, array.shape, array.dtype.name, buffer=len(self._buffers) - 1)
 
-    def call(self, operator: str, inputs: Sequence[Tensor], shape: Sequence[int], **options: object) -> Tensor:
+    def int8_constant(self, weights: Float[np.ndarray, "N K"], name: str) -> Tensor:
+        """A tensor that the file holds in 8 bits, symmetric, with one scale for each of N: what a dynamic-range FULLY_CONNECTED takes."""
+        scale = np.maximum(np.abs(weights).max(axis=1), np.finfo(np.float32).tiny).astype(np.float32) / np.float32(_INT8_MAX)
+        tensor = self.constant(np.rint(weights / scale[:, None]).clip(-_INT8_MAX, _INT8_MAX).astype(np.int8), name)
+        self._tensors[tensor].quantization = schema.QuantizationParametersT(
+            scale=scale, zeroPoint=np.zeros(len(scale), np.int64), quantizedDimension=0
+        )
+        return tensor
+
+    def call(self, operator: str, inputs: Sequence[Tensor], shape: Sequence[int], version: int = 1, **options: object) -> Tensor:
         """The float32 result, of that shape, of a builtin operator by its schema name, e.g. "FULLY_CONNECTED"."""
-        code = self._codes.setdefault(operator, len(self._codes))
+        code = self._codes.setdefault((operator, version), len(self._codes))
         output = self._add_tensor(f"{operator.lower()}_{len(self._operators)}", shape, "float32", buffer=0)
         made = schema.OperatorT(opcodeIndex=code, inputs=list(inputs), outputs=[output])
         if kind := _OPTIONS.get(operator):
@@ -115,7 +126,7 @@ class TfliteGraph:
         )
         return schema.ModelT(
             version=_SCHEMA_VERSION,
-            operatorCodes=[_operator_code(operator) for operator in self._codes],
+            operatorCodes=[_operator_code(*code) for code in self._codes],
             subgraphs=[graph],
             description=description,
             buffers=self._buffers,
@@ -123,10 +134,10 @@ class TfliteGraph:
         )
 
 
-def _operator_code(operator: str) -> schema.OperatorCodeT:
+def _operator_code(operator: str, version: int) -> schema.OperatorCodeT:
     builtin = getattr(schema.BuiltinOperator, operator)
     # Readers older than schema 3a know the first field only, which ends at 127 (its placeholder).
-    return schema.OperatorCodeT(deprecatedBuiltinCode=min(builtin, 127), builtinCode=builtin, version=1)
+    return schema.OperatorCodeT(deprecatedBuiltinCode=min(builtin, 127), builtinCode=builtin, version=version)
 
 
 # Operators with options, by schema name; those not listed have none.

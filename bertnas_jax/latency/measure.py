@@ -56,10 +56,15 @@ def measure_interleaved(
     warmup: int = 3,
     progress: bool = True,
     clock: Callable[[], float] = time.perf_counter,
+    settle_s: float = 0.0,
+    busy_s: float = 0.0,
 ) -> dict[str, Timing]:
     """The timing of every runner, the reference among them: each round runs all, the reference last.
 
-    In its turn a runner runs twice, and the second run counts.
+    In its turn a runner runs twice, and the second run counts. With several threads more must come before it: a sleep of
+    `settle_s`, for the threads of the runner before spin a while before they sleep and would take cores from this one's; then
+    untimed runs for at least `busy_s`, for a virtual machine's cores may be put on one real core when they wake, until they
+    have been busy for a while (seen as all runners, and a loop of FMAs, at half their rate).
 
     `warmup` rounds come first and are dropped. `clock` returns seconds: wall time, or
     `time.thread_time` for single-threaded runners on a machine shared with others.
@@ -76,11 +81,20 @@ def measure_interleaved(
     bar = tqdm(range(warmup + rounds), desc="measuring", unit="round", file=sys.stderr, disable=not progress)
     for number in bar:
         for name in order:
-            runners[name]()  # untimed: the timed run finds the caches as its own last run left them, as in a row of runs
+            time.sleep(settle_s)
+            _run_for(busy_s, runners[name], clock)  # untimed: the timed run finds the caches as its own last run left them
             elapsed_ms = _time_ms(runners[name], clock)
             if number >= warmup:
                 samples[name].append(elapsed_ms)
     return {name: Timing(tuple(samples[name]), tuple(samples[reference])) for name in runners}
+
+
+def _run_for(seconds: float, runner: Callable[[], object], clock: Callable[[], float]) -> None:
+    """Runs it once, and again until the time is over."""
+    start = clock()
+    runner()
+    while clock() - start < seconds:
+        runner()
 
 
 def _time_ms(runner: Callable[[], object], clock: Callable[[], float]) -> float:

@@ -48,6 +48,11 @@ def encoder_flops(subnet: Subnet, seq_len: int) -> int:
     return sum(_layer_flops(subnet, layer, seq_len) for layer in subnet.layers)
 
 
+def product_flops(subnet: Subnet, seq_len: int) -> int:
+    """FLOPs of the blocks' matrix products alone: what a share of the FMA peak is a share of."""
+    return sum(_layer_products(subnet, layer, seq_len) for layer in subnet.layers)
+
+
 def count_flops(subnet: Subnet, vocabulary: Vocabulary, seq_len: int) -> int:
     """FLOPs of the whole model on one sequence of `seq_len` tokens (batch 1)."""
     width = subnet.hidden
@@ -57,10 +62,14 @@ def count_flops(subnet: Subnet, vocabulary: Vocabulary, seq_len: int) -> int:
     return embeddings + encoder_flops(subnet, seq_len) + pooling + head
 
 
+def _layer_products(subnet: Subnet, layer: Layer, seq_len: int) -> int:
+    width, attention = subnet.hidden, layer.heads * subnet.head_dim
+    return 2 * seq_len * (4 * width * attention + 2 * width * layer.ffn) + 4 * seq_len**2 * attention
+
+
 def _layer_flops(subnet: Subnet, layer: Layer, seq_len: int) -> int:
     width, attention = subnet.hidden, layer.heads * subnet.head_dim
-    products = 2 * seq_len * (4 * width * attention + 2 * width * layer.ffn) + 4 * seq_len**2 * attention
     biases = seq_len * (4 * attention + width + layer.ffn)  # the fourth is the scale of the query
     softmax = _SOFTMAX * layer.heads * seq_len**2
     normalise = 2 * seq_len * width * (1 + _LAYER_NORM) + seq_len * width  # residual and LayerNorm, last bias
-    return products + biases + softmax + normalise + _GELU * seq_len * layer.ffn
+    return _layer_products(subnet, layer, seq_len) + biases + softmax + normalise + _GELU * seq_len * layer.ffn

@@ -24,5 +24,5 @@ def test_what_is_written_down_is_not_done_again(tmp_path):
 def test_other_settings_than_the_records_are_refused(tmp_path):
     check_settings(tmp_path, {"seed": 0})
     check_settings(tmp_path, {"seed": 0})
-    with pytest.raises(ValueError, match="budget must be that of the records"):
+    with pytest.raises(ValueError, match="settings must be those of the records"):
         check_settings(tmp_path, {"seed": 1})

@@ -3,16 +3,17 @@
 import numpy as np
 
 
-def convert(model, seq_len, tf):
-    """The .tflite that TensorFlow makes of the model over plain matmuls."""
+def convert(model, seq_len, tf, dtype="float32"):
+    """The .tflite that TensorFlow makes of the model over plain matmuls; of int8, with dynamic ranges."""
 
     def linear(x, dense, scale=1.0):
         return tf.matmul(x, np.asarray(dense.kernel[...]) * np.float32(scale)) + np.asarray(dense.bias[...]) * np.float32(scale)
 
     def norm(x, layer_norm):
         mean = tf.reduce_mean(x, -1, keepdims=True)
-        variance = tf.reduce_mean(tf.math.squared_difference(x, mean), -1, keepdims=True)
-        normal = (x - mean) * tf.math.rsqrt(variance + np.float32(model.config.layer_norm_eps))
+        centred = x - mean
+        variance = tf.reduce_mean(tf.multiply(centred, centred), -1, keepdims=True)
+        normal = centred * tf.math.rsqrt(variance + np.float32(model.config.layer_norm_eps))
         return normal * np.asarray(layer_norm.scale[...]) + np.asarray(layer_norm.bias[...])
 
     def attend(x, attention, mask):
@@ -43,4 +44,7 @@ def convert(model, seq_len, tf):
     names = ("input_ids", "attention_mask", "token_type_ids")
     signature = [tf.TensorSpec([1, seq_len], tf.int32, name=name) for name in names]
     concrete = tf.function(logits, input_signature=signature).get_concrete_function()
-    return tf.lite.TFLiteConverter.from_concrete_functions([concrete]).convert()
+    converter = tf.lite.TFLiteConverter.from_concrete_functions([concrete])
+    if dtype == "int8":
+        converter.optimizations = [tf.lite.Optimize.DEFAULT]
+    return converter.convert()

@@ -38,3 +38,8 @@ def test_same_model_same_file(model, tmp_path):
     for name in ("a", "b"):
         export_tflite(model, 8, tmp_path / name)
     assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
+
+
+def test_another_dtype_is_refused(model, tmp_path):
+    with pytest.raises(ValueError, match="dtype must be one of"):
+        export_tflite(model, 8, tmp_path / "model.tflite", "float16")

@@ -33,6 +33,21 @@ def test_the_reference_ends_every_round():
     assert {name: (timing.runs, round(timing.median_ms, 6)) for name, timing in timings.items()} == {"r": (2, 1), "a": (2, 2), "b": (2, 3)}
 
 
+def test_every_turn_begins_rested(monkeypatch):
+    clock = FakeClock()
+    monkeypatch.setattr("time.sleep", lambda seconds: clock.order.append(seconds))
+    runners = {"a": clock.runner("a", 1), "b": clock.runner("b", 1)}
+    measure_interleaved(runners, "b", rounds=1, warmup=1, progress=False, clock=clock, settle_s=0.25)
+    assert clock.order == [0.25, "a", "a", 0.25, "b", "b"] * 2
+
+
+def test_every_turn_is_busy_before_it_counts():
+    clock = FakeClock()
+    runners = {"a": clock.runner("a", 100), "b": clock.runner("b", 400)}
+    measure_interleaved(runners, "b", rounds=1, warmup=0, progress=False, clock=clock, busy_s=0.25)
+    assert clock.order == ["a", "a", "a", "a", "b", "b"]
+
+
 def test_warmup_is_dropped():
     clock = FakeClock()
     timings = measure_interleaved({"a": clock.runner("a", 100, 100, 5)}, "a", rounds=3, warmup=2, progress=False, clock=clock)

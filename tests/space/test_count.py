@@ -6,7 +6,7 @@ import pytest
 from flax import nnx
 
 from bertnas_jax.model import Bert, BertConfig
-from bertnas_jax.space import Layer, Subnet, Vocabulary, count_flops, count_parameters, encoder_flops
+from bertnas_jax.space import Layer, Subnet, Vocabulary, count_flops, count_parameters, encoder_flops, product_flops
 
 CASES = [
     (Subnet.uniform(2, 384, 12, 1536), 128),
@@ -31,4 +31,5 @@ def test_counts_agree_with_xla_and_the_model(subnet, seq_len, pooling):
 def test_encoder_flops_of_bert_base():
     # 2 MACs x (12 layers) x 128 x (4 x 768^2 + 2 x 768 x 3072) weights, and 4 x 128^2 x 768 for attention: by hand.
     products = 12 * (2 * 128 * (4 * 768**2 + 2 * 768 * 3072) + 4 * 128**2 * 768)
+    assert product_flops(Subnet.uniform(12, 768, 12, 3072), 128) == products
     assert encoder_flops(Subnet.uniform(12, 768, 12, 3072), 128) == pytest.approx(products, rel=0.01)

@@ -68,5 +68,5 @@ def test_a_run_goes_on_where_it_stopped(tmp_path, task_folder, monkeypatch):  # 
     even, first, importance = ([row["after_removal"], row["after_training"]] for row in result["kept"])
     assert even == first and all(0.0 <= score <= 1.0 for score in (*even, *importance))
     assert result["importance"]["keep_order"] == [1, 0] and result["teacher"] > 0.8
-    with pytest.raises(ValueError, match="budget must be that of the records"):
+    with pytest.raises(ValueError, match="settings must be those of the records"):
         compare_kept_layers.run(config.workdir, (1,), TrainConfig(epochs=0.5), tmp_path)

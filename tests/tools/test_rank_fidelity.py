@@ -52,7 +52,7 @@ def test_a_folder_without_a_supernet_is_refused(tmp_path):
 def test_other_settings_than_the_records_are_refused(tmp_path):
     rank_fidelity.check_settings(tmp_path, {"seed": 0})
     rank_fidelity.check_settings(tmp_path, {"seed": 0})
-    with pytest.raises(ValueError, match="budget must be that of the records"):
+    with pytest.raises(ValueError, match="settings must be those of the records"):
         rank_fidelity.check_settings(tmp_path, {"seed": 1})
 
 
