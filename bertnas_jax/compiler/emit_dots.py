@@ -7,15 +7,17 @@ lanes of S, the depth of A, and the lanes and depth of B.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Sequence
 
 import tvm
 from tvm import tirx
+from tvm.sym.analyzer import Analyzer
 from tvm.ir.expr import Expr
 from tvm.s_tir import SBlock, SBlockRealize
 
 from bertnas_jax.compiler.emitter import dtype_of
 from bertnas_jax.compiler.integer_dot import IntegerDot, integer_dots
+from bertnas_jax.compiler.loop_nest import COUNTED, count_bytes, count_flops
 from bertnas_jax.compiler.schedule_integer_gemm import DOT
 from bertnas_jax.compiler.schedule_kernels import KIND
 
@@ -37,7 +39,8 @@ def emit_dots(module: tvm.IRModule) -> tvm.IRModule:
     changed = tvm.IRModule(dict(module.functions_items()), attrs=module.attrs)
     for variable, function in module.functions_items():
         if isinstance(function, tirx.PrimFunc) and function.attrs.get(KIND) == "integer_gemm":
-            changed[variable] = function.with_body(_rewritten(function.body))
+            counted = {"flops": count_flops(function), "bytes": count_bytes(function)}
+            changed[variable] = function.with_body(_rewritten(function.body)).with_attr(COUNTED, counted)
     return changed
 
 
@@ -62,31 +65,28 @@ def _dot_of(loop: tirx.For) -> tirx.BufferStore:
     loops = [loop]
     while isinstance(loops[-1].body, tirx.For):
         loops.append(loops[-1].body)
-    group, lane, depth = (each.loop_var for each in loops)
     realize = loops[-1].body
-    values = dict(zip((axis.var for axis in realize.block.iter_vars), realize.iter_values, strict=True))
     store = realize.block.body
     product = store.value.b  # S + A * B
     activation, weight = product.a.value, product.b.value  # each cast to int32
     dot = next(dot for dot in integer_dots().values() if dot.weight_dtype == dtype_of(weight.source))
-
-    def at(indices, step: int) -> list[Expr]:
-        first = {group: tirx.const(step, "int64"), lane: tirx.const(0, "int64"), depth: tirx.const(0, "int64")}
-        return [_substitute(_substitute(index, values), first) for index in indices]
-
-    sums = _vector(store.buffer, at(store.indices, 0), dot.lanes)
-    pairs = [
-        (
-            _repeated(_vector(activation.source, at(activation.indices, step), dot.depth), dot),
-            _vector(weight.source, at(weight.indices, step), dot.lanes * dot.depth),
-        )
-        for step in range(dot.groups)
-    ]
+    pairs = []
+    for step in range(dot.groups):
+        at = _indices_at(realize, [each.loop_var for each in loops], (step, 0, 0))
+        few = _vector(activation.source, at(activation.indices), dot.depth)
+        pairs.append((_repeated(few, dot), _vector(weight.source, at(weight.indices), dot.lanes * dot.depth)))
+    sums = _vector(store.buffer, at(store.indices), dot.lanes)
     return tirx.BufferStore(store.buffer, _sum(dot, sums, pairs), sums.indices)
 
 
-def _substitute(index: Expr, values: Mapping[tirx.Var, Expr]) -> Expr:
-    return tirx.stmt_functor.substitute(index, values)
+def _indices_at(realize: SBlockRealize, loops: Sequence[tirx.Var], values: Sequence[int]) -> Callable[[Sequence[Expr]], list[Expr]]:
+    """A function from indices in a block's own axes to the same in the loops around these, which stand still."""
+    analyzer = Analyzer()
+    for loop, value in zip(loops, values, strict=True):
+        analyzer.bind(loop, tirx.const(value, "int64"))
+    for axis, value in zip(realize.block.iter_vars, realize.iter_values, strict=True):
+        analyzer.bind(axis.var, analyzer.simplify(value))
+    return lambda indices: [analyzer.simplify(index) for index in indices]
 
 
 def _vector(buffer: tirx.Var, indices: list[Expr], lanes: int) -> Expr:

@@ -14,6 +14,7 @@ from flax import nnx
 from bertnas_jax.compiler.build import trace_model
 from bertnas_jax.compiler.dataflow import Dataflow, operator_of
 from bertnas_jax.compiler.fusion_plan import RELATIONS, FusionPlanner, Group
+from bertnas_jax.compiler.integer_dot import PRECISIONS
 from bertnas_jax.compiler.pipeline import OPTIONAL, REWRITES, apply, rewrite_passes
 from bertnas_jax.compiler.targets import host_target
 from bertnas_jax.knobs import check_knobs, knob
@@ -31,6 +32,7 @@ class ExplainConfig:
     subnet: str = knob("D384-H32-N12.12-F1536.1536", "The sub-network: D384-H32-N12.12-F1536.1536, or the path of a subnet.json.")
     seq_len: int = knob(128, "Tokens of the sentence.", lower=1)
     without: str = knob("", f"Rewrites and relations to leave out, separated by commas: {', '.join(OPTIONAL)}.")
+    precision: str = knob("float32", "Numbers that products with weights are made of.", choices=PRECISIONS)
     picture: str = knob("", "Where to draw the graph before and after, a .png; nothing is drawn without it.")
 
     def __post_init__(self):
@@ -72,13 +74,13 @@ def explain(config: ExplainConfig) -> str:
     traced = trace_model(Bert(BertConfig(subnet, vocab_size=1000), nnx.Rngs(0)), config.seq_len)
     with host_target():
         single = FusionPlanner(apply(rewrite_passes(OPTIONAL), traced), RELATIONS)
-        planner = FusionPlanner(apply(rewrite_passes(without), traced), [name for name in without if name in RELATIONS])
+        planner = FusionPlanner(apply(rewrite_passes(without, config.precision), traced), [name for name in without if name in RELATIONS])
     before, after = single.groups(), planner.groups()
     if config.picture:
         from bertnas_jax.compiler.draw_graph import draw_graphs
 
         draw_graphs({"before": (single, before), "after": (planner, after)}, pathlib.Path(config.picture).expanduser())
-    sections = [f"{subnet.describe()}, {config.seq_len} tokens, without {', '.join(without) or 'nothing'}"]
+    sections = [f"{subnet.describe()}, {config.seq_len} tokens, {config.precision}, without {', '.join(without) or 'nothing'}"]
     sections += [_operators(before), _rewrites(traced, without), _kernels(planner, after), _saved(before, after)]
     return "\n\n".join(sections)
 

@@ -1,10 +1,10 @@
-"""Instructions that sum products of small whole numbers into int32: what fits them, and how TVM emits them.
+"""Instructions that sum products of small whole numbers into int32, and how wide the numbers may be in them.
 
-Every sum is exact. What bounds the operands is stated with each instruction; no quantised number can exceed
-its bound, so that nothing saturates or wraps (`IntegerDot.activation_limit`).
+No sum saturates or wraps, whatever the input: a quantised number is at most its limit by construction, and the
+limits are chosen such that the largest sum fits (`_vnni`, `_madd`, `IntegerDot.activation_limit`).
 
-Source: Intel Intrinsics Guide, VPDPBUSD, VPDPWSSD (both without saturation, unlike VPDPBUSDS and VPDPWSSDS),
-VPMADDWD (int32 sums of two products) and VPMADDUBSW (sums of two products, saturated to int16).
+Source: Intel Intrinsics Guide, VPDPBUSD and VPDPWSSD (int32 without saturation, unlike VPDPBUSDS and VPDPWSSDS),
+VPMADDWD (sums of two products in int32) and VPMADDUBSW (sums of two products, saturated to int16).
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ _INT32_MAX = 2**31 - 1
 
 @dataclasses.dataclass(frozen=True)
 class IntegerDot:
-    """Adds to each of `lanes` int32 sums `depth * groups` products of an activation and a weight.
+    """Adds to each of `lanes` int32 sums `groups * depth` products of an activation and a weight.
 
-    Activations are stored with `offset` added (an unsigned instruction takes no negative ones), between
-    0 or -`widest` and `widest`; weights are between -`weight_limit` and `weight_limit`.
+    An activation is within 0 and `widest` if `activation_dtype` is unsigned, else within -`widest` and `widest`; a
+    weight is within -`weight_limit` and `weight_limit`.
     """
 
     instruction: str
@@ -34,7 +34,6 @@ class IntegerDot:
     groups: int
     activation_dtype: str
     widest: int
-    offset: int
     weight_dtype: str
     weight_limit: int
 
@@ -43,52 +42,64 @@ class IntegerDot:
         """Rows of K that are consumed at once."""
         return self.depth * self.groups
 
-    def activation_limit(self, inner: int) -> int:
-        """The largest magnitude of a quantised activation for which no sum of `inner` products leaves int32.
+    @property
+    def is_unsigned(self) -> bool:
+        return self.activation_dtype.startswith("u")
 
-        Each stored activation is at most `offset` + limit, each weight at most `weight_limit`, so every partial
-        sum is at most inner * (offset + limit) * weight_limit, which must not exceed 2^31 - 1.
+    @property
+    def largest_inner(self) -> int:
+        """Products of which a sum takes activations of at least 7 bits."""
+        return _INT32_MAX // (self.weight_limit * min(self.widest, 127))
+
+    def activation_limit(self, inner: int) -> int:
+        """The largest magnitude of an activation for which no sum of `inner` products leaves int32.
+
+        Every partial sum is at most inner * limit * weight_limit, and the limit is the largest whole number for which
+        that does not exceed 2^31 - 1 (or the instruction's own, if that is less).
 
         Raises:
-          ValueError: there are too many products for any activation at all.
+          ValueError: fewer than 7 bits would be left.
         """
-        stored = min(self.widest, _INT32_MAX // (inner * self.weight_limit))
-        if stored <= self.offset:
-            raise ValueError(
-                f"the inner width of an {self.instruction} product must be at most {_INT32_MAX // (self.widest * self.weight_limit)}, "
-                f"got {inner}; use float32"
-            )
-        return stored - self.offset
+        if inner > self.largest_inner:
+            raise ValueError(f"the inner width of a product by {self.instruction} must be at most {self.largest_inner}, got {inner}; use float32")
+        return min(self.widest, _INT32_MAX // (inner * self.weight_limit))
 
 
 def integer_dots() -> dict[str, IntegerDot]:
-    """The instruction of each integer precision on the target that is compiled for (that of the `with` block around)."""
+    """The instruction of each integer precision on the target that is compiled for, that of the `with` block around the call.
+
+    Raises:
+      ValueError: there is no target, or it has no such instructions.
+    """
     target = tvm.target.Target.current()
     if target is None:
         raise ValueError("a target must be around what is compiled, got none; use `with target:`")
-    has = {name: bool(codegen.target_has_features(name, target)) for name in ("avx512f", "avx512bw", "avx512vnni", "avxvnni", "avx2")}
-    if has["avx512f"] and has["avx512vnni"]:
-        return _vnni(16)
-    if has["avx512f"] and has["avx512bw"]:
-        return _madd(16)
-    if has["avxvnni"]:
-        return _vnni(8)
-    if has["avx2"]:
-        return _madd(8)
-    raise ValueError(f"a target of int8 must have AVX2, got {target.attrs.get('mcpu', target.kind)}; use float32")
+
+    def has(*features: str) -> bool:
+        return all(codegen.target_has_features(feature, target) for feature in features)
+
+    if has("avx512f"):
+        return _vnni(16) if has("avx512vnni") else _madd(16 if has("avx512bw") else 8)
+    if has("avx2"):
+        return _vnni(8) if has("avxvnni") else _madd(8)
+    raise ValueError(f"a target of int8 must have AVX2, got {target}; use float32")
 
 
 def _vnni(lanes: int) -> dict[str, IntegerDot]:
-    """Any u8 times any weight: four products are at most 4 * 255 * 127 = 129,540, and no instruction saturates."""
-    wide = IntegerDot("vpdpwssd", lanes, 2, 1, "int16", 2**15 - 1, 0, "int16", 127)
-    return {"int8_accurate": wide, "int8_fast": IntegerDot("vpdpbusd", lanes, 4, 1, "uint8", 255, 128, "int8", 127)}
+    """Neither instruction saturates: four products of u8 and weights are at most 4 * 255 * 127 = 129,540, two of int16 2 * 32767 * 127."""
+    return {
+        "int8_accurate": IntegerDot("vpdpwssd", lanes, 2, 1, "int16", 2**15 - 1, "int16", 127),
+        "int8_fast": IntegerDot("vpdpbusd", lanes, 4, 1, "uint8", 255, "int8", 127),
+    }
 
 
 def _madd(lanes: int) -> dict[str, IntegerDot]:
     """Without VNNI: VPMADDWD, and two VPMADDUBSW added in int16 before they are widened.
 
-    VPMADDWD sums two products in int32: 2 * 32767 * 127 fits. Two VPMADDUBSW hold four products of activations
-    up to 127 and weights up to 64 in magnitude: 4 * 127 * 64 = 32,512, which int16 (32,767) holds.
+    VPMADDWD sums two products in int32: 2 * 32767 * 127 fits. Two VPMADDUBSW hold four products of activations up to
+    127 and weights up to 64 in magnitude: 4 * 127 * 64 = 32,512, and int16 holds 32,767.
     """
-    wide = IntegerDot("vpmaddwd", lanes, 2, 1, "int16", 2**15 - 1, 0, "int16", 127)
-    return {"int8_accurate": wide, "int8_fast": IntegerDot("vpmaddubsw", lanes, 4, 2, "uint8", 127, 64, "int8", 64)}
+    return {
+        "int8_accurate": IntegerDot("vpmaddwd", lanes, 2, 1, "int16", 2**15 - 1, "int16", 127),
+        "int8_fast": IntegerDot("vpmaddubsw", lanes, 4, 2, "uint8", 127, "int8", 64),
+    }

@@ -1,8 +1,9 @@
 """Pass: a product with a constant matrix becomes one of whole numbers, exact in int32.
 
-x W = r c (q V), where row i of x is r_i q_i but for rounding, column j of W is c_j V_j but for rounding,
-and q and V are whole numbers that the target's instruction takes (integer_dot.py). Scales of columns
-are constants; those of rows (tokens) are found as the model runs, from the largest magnitude of the row.
+x W = r c (q V) + m c (1 V), where element k of row i of x is r_i q_ik + m_i but for rounding, column j of W is c_j V_j
+but for rounding, and q and V are whole numbers that the target's instruction takes (integer_dot.py). Column scales c and
+column sums 1 V are constants; a row's (token's) scale r and least value m are found as the model runs. An instruction
+of signed activations has m = 0. A value that several products read is quantised once.
 
 Precondition: primitive Relax operators in one dataflow block, before LegalizeOps, within a target;
 `relax.matmul(x, W)` with W a constant float32 matrix [K, N], at least a panel of the vector unit wide, K a
@@ -10,6 +11,9 @@ multiple of the instruction's step. Other products (attention's, a classifier's 
 """
 
 from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
 
 import numpy as np
 import tvm
@@ -20,7 +24,7 @@ from bertnas_jax.compiler.integer_dot import IntegerDot, integer_dots
 from bertnas_jax.compiler.pack_weights import is_weight_matmul
 from bertnas_jax.compiler.vector_unit import vector_unit
 
-# A row or column of zeros has this for its largest magnitude: its quantised numbers are 0, its scale is finite.
+# A row of one value, or a column of zeros, has this for its reach: its quantised numbers are 0, its scale is finite.
 _TINY = 1e-30
 
 
@@ -40,14 +44,45 @@ def pack_integers(values: np.ndarray, panel: int, dot: IntegerDot) -> np.ndarray
     return padded.reshape(steps, dot.depth, panels, panel).transpose(2, 0, 3, 1).reshape(panels, steps, panel * dot.depth)
 
 
-def quantize(x: te.Tensor, inverse_scale: te.Tensor, offset: int, dtype: str) -> te.Tensor:
-    """x [..., K] by the inverse scale of its row [..., 1], rounded to the nearest whole number, as it is stored."""
+def quantize_signed(x: te.Tensor, inverse_scale: te.Tensor, dtype: str) -> te.Tensor:
+    """x [..., K] by the inverse scale of its row [..., 1], rounded to the nearest whole number."""
 
     def cell(*index):
-        rounded = tirx.nearbyint(x(*index) * inverse_scale(*index[:-1], 0))
-        return (rounded + tirx.const(float(offset), "float32")).astype(dtype)
+        return tirx.nearbyint(x(*index) * inverse_scale(*index[:-1], 0)).astype(dtype)
 
     return te.compute(x.shape, cell, name="quantize")
+
+
+def quantize_unsigned(x: te.Tensor, low: te.Tensor, inverse_scale: te.Tensor, dtype: str) -> te.Tensor:
+    """What x [..., K] is above the least value of its row [..., 1], by the inverse scale, rounded to the nearest whole number."""
+
+    def cell(*index):
+        row = (*index[:-1], 0)
+        return tirx.nearbyint((x(*index) - low(*row)) * inverse_scale(*row)).astype(dtype)
+
+    return te.compute(x.shape, cell, name="quantize")
+
+
+def dequantize_signed(total: te.Tensor, column_scales: te.Tensor, row_scale: te.Tensor) -> te.Tensor:
+    """r c (q V) of int32 sums q V [..., N], c [N], r [..., 1]."""
+
+    def cell(*index):
+        return total(*index).astype("float32") * column_scales[index[-1]] * row_scale(*index[:-1], 0)
+
+    return te.compute(total.shape, cell, name="dequantize")
+
+
+def dequantize_unsigned(
+    total: te.Tensor, column_scales: te.Tensor, row_scale: te.Tensor, column_sums: te.Tensor, low: te.Tensor
+) -> te.Tensor:
+    """r c (q V) + m c (1 V) of int32 sums q V [..., N], c [N], r [..., 1], c (1 V) [N], m [..., 1]."""
+
+    def cell(*index):
+        row = (*index[:-1], 0)
+        product = total(*index).astype("float32") * column_scales[index[-1]] * row_scale(*row)
+        return product + low(*row) * column_sums[index[-1]]
+
+    return te.compute(total.shape, cell, name="dequantize")
 
 
 def packed_gemm_integer(q: te.Tensor, panels: te.Tensor, depth: int, columns: int) -> te.Tensor:
@@ -67,39 +102,54 @@ def packed_gemm_integer(q: te.Tensor, panels: te.Tensor, depth: int, columns: in
     return te.compute((*q.shape[:-1], columns), lambda *index: padded(*index), name="crop")
 
 
+@dataclasses.dataclass(frozen=True)
+class _Rows:
+    """A quantised value: its whole numbers, each row's scale, and each row's least value (None where it is 0)."""
+
+    numbers: relax.Var
+    scale: relax.Var
+    low: relax.Var | None
+
+
 @relax.expr_functor.mutator
 class _Quantizer(relax.PyExprMutator):
     def __init__(self, module: tvm.IRModule, dot: IntegerDot):
         super().__init__(module)
         self._dot = dot
-        self._rows: dict[tuple[relax.Expr, int], tuple[relax.Var, relax.Var]] = {}
+        self._rows: dict[tuple[relax.Expr, int], _Rows] = {}
 
     def visit_call_(self, call: relax.Call) -> relax.Expr:
         call = super().visit_call_(call)
         if not is_quantizable(call, self._dot):
             return call
         x, weights = call.args[0], call.args[1].value.numpy()
-        values, column_scales = quantize_columns(weights, self._dot.weight_limit)
-        q, row_scale = self._quantized(x, self._dot.activation_limit(weights.shape[0]))
+        inner, columns = weights.shape
+        values, scales = quantize_columns(weights, self._dot.weight_limit)
         panels = relax.const(pack_integers(values, vector_unit().panel, self._dot))
-        name = "packed_gemm_integer"
-        total = self.builder_.emit(self.builder_.call_te(packed_gemm_integer, q, panels, self._dot.depth, weights.shape[1], primfunc_name_hint=name))
-        row = (*(1,) * (len(shape_of(call)) - 1), weights.shape[1])
-        if self._dot.offset:
-            surplus = (self._dot.offset * values.sum(axis=0, dtype=np.int64)).astype(np.int32)
-            total = self.builder_.emit(relax.op.subtract(total, relax.const(surplus.reshape(row))))
-        product = self.builder_.emit(relax.op.multiply(relax.op.astype(total, "float32"), relax.const(column_scales.reshape(row))))
-        return relax.op.multiply(product, row_scale)
+        rows = self._quantized(x, self._dot.activation_limit(inner))
+        total = self._emit(packed_gemm_integer, rows.numbers, panels, self._dot.depth, columns)
+        if rows.low is None:
+            return self._emit(dequantize_signed, total, relax.const(scales), rows.scale)
+        sums = (values.sum(axis=0) * scales.astype(np.float64)).astype(np.float32)
+        return self._emit(dequantize_unsigned, total, relax.const(scales), rows.scale, relax.const(sums), rows.low)
 
-    def _quantized(self, x: relax.Var, limit: int) -> tuple[relax.Var, relax.Var]:
-        """(stored whole numbers, scale of each row [..., 1]) of a value, emitted once for all its products."""
+    def _emit(self, compute: Callable[..., te.Tensor], *args) -> relax.Var:
+        name = compute.__name__.removesuffix("_signed").removesuffix("_unsigned")
+        return self.builder_.emit(self.builder_.call_te(compute, *args, primfunc_name_hint=name))
+
+    def _quantized(self, x: relax.Var, limit: int) -> _Rows:
+        """The value quantised, emitted once for all its products."""
         if (x, limit) not in self._rows:
-            emit = self.builder_.emit
-            largest = emit(relax.op.maximum(relax.op.max(relax.op.abs(x), axis=-1, keepdims=True), relax.const(_TINY, "float32")))
-            scale = emit(relax.op.multiply(largest, relax.const(1 / limit, "float32")))
-            inverse = emit(relax.op.divide(relax.const(float(1), "float32"), scale))
-            stored = self.builder_.call_te(quantize, x, inverse, self._dot.offset, self._dot.activation_dtype, primfunc_name_hint="quantize")
-            self._rows[x, limit] = emit(stored), scale
+            emit, op, dtype = self.builder_.emit, relax.op, self._dot.activation_dtype
+            low = emit(op.min(x, axis=-1, keepdims=True)) if self._dot.is_unsigned else None
+            reach = op.max(op.abs(x), axis=-1, keepdims=True) if low is None else op.subtract(op.max(x, axis=-1, keepdims=True), low)
+            scale = emit(op.multiply(op.maximum(reach, relax.const(_TINY, "float32")), relax.const(1 / limit, "float32")))
+            inverse = emit(op.divide(relax.const(1.0, "float32"), scale))
+            if low is None:
+                numbers = self._emit(quantize_signed, x, inverse, dtype)
+            else:
+                numbers = self._emit(quantize_unsigned, x, low, inverse, dtype)
+            self._rows[x, limit] = _Rows(numbers, scale, low)
         return self._rows[x, limit]
 
 
