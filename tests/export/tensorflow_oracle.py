@@ -3,8 +3,8 @@
 import numpy as np
 
 
-def convert(model, seq_len, tf):
-    """The .tflite that TensorFlow makes of the model over plain matmuls."""
+def convert(model, seq_len, tf, dynamic_range=False):
+    """The .tflite that TensorFlow makes of the model over plain matmuls, with int8 weights if `dynamic_range`."""
 
     def linear(x, dense, scale=1.0):
         return tf.matmul(x, np.asarray(dense.kernel[...]) * np.float32(scale)) + np.asarray(dense.bias[...]) * np.float32(scale)
@@ -43,4 +43,6 @@ def convert(model, seq_len, tf):
     names = ("input_ids", "attention_mask", "token_type_ids")
     signature = [tf.TensorSpec([1, seq_len], tf.int32, name=name) for name in names]
     concrete = tf.function(logits, input_signature=signature).get_concrete_function()
-    return tf.lite.TFLiteConverter.from_concrete_functions([concrete]).convert()
+    converter = tf.lite.TFLiteConverter.from_concrete_functions([concrete])
+    converter.optimizations = [tf.lite.Optimize.DEFAULT] if dynamic_range else []
+    return converter.convert()
