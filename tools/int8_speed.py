@@ -1,11 +1,13 @@
 """Measures our int8 models against our float32 ones and TensorFlow Lite's, interleaved, and writes a dated JSON.
 
 TensorFlow Lite's int8 is dynamic-range: int8 weights, activations quantised as it runs, by TensorFlow's converter of
-the model as a tf.function over plain matmuls. Same drawn weights, same process. Ratios are medians over rounds
-of the time of TensorFlow Lite's dynamic-range model by that of the model in the same round. Errors are root mean squares
-of logits against our float32 ones over random sentences, relative to the root mean square of those.
+the model as a tf.function over plain matmuls. Same drawn weights, same process. In its turn a model starts once all
+threads of the one before have gone to sleep (each runtime's spin for a while, and would take half of the cores from it), and
+runs as often as fills the turn. Ratios are medians over rounds of the time of TensorFlow Lite's dynamic-range model by that
+of the model in the same round. Errors are root mean squares of logits against our float32 ones over random sentences,
+relative to the root mean square of those.
 
-  python tools/int8_speed.py --rounds 30
+  python tools/int8_speed.py --rounds 15
 """
 
 from __future__ import annotations
@@ -15,6 +17,8 @@ import pathlib
 import statistics
 import sys
 import tempfile
+import time
+from collections.abc import Callable
 
 import numpy as np
 import tensorflow as tf
@@ -26,7 +30,7 @@ from bertnas_jax.benchmark import write_result
 from bertnas_jax.compiler import compile_model, host_target, set_num_threads
 from bertnas_jax.compiler.integer_dot import PRECISIONS, integer_dots
 from bertnas_jax.export import TfliteModel
-from bertnas_jax.latency import measure_interleaved, usable_cores
+from bertnas_jax.latency import usable_cores
 from bertnas_jax.model import Bert, BertConfig
 from bertnas_jax.space import Subnet
 from tests.export.tensorflow_oracle import convert
@@ -44,6 +48,7 @@ SHAPES = (
 VOCABULARY = 1000
 BASELINE, FLOAT = "tflite dynamic range", "tvm float32"
 SENTENCES = 16
+SETTLE_S, WARMUP_S, TURN_S = 0.1, 0.02, 0.03
 
 
 def load(shape: tuple[int, ...], folder: pathlib.Path, threads: list[int]) -> tuple[dict, dict]:
@@ -83,31 +88,51 @@ def measure(shape: tuple[int, ...], rounds: int) -> list[dict]:
         for count in threads:
             set_num_threads(count)
             models = ours | {name: model for (name, used), model in theirs.items() if used == count}
-            runners = {name: lambda model=model: model.run(*inputs) for name, model in models.items()}
-            timings = measure_interleaved(runners, BASELINE, rounds=rounds, warmup=5)
-            rows.append({"layers_hidden_heads_ffn_tokens": list(shape), "threads": count, "models": summarise(timings, found)})
+            times: dict[str, list[float]] = {name: [] for name in models}
+            for _ in range(rounds):
+                for name, model in models.items():
+                    times[name].append(milliseconds(lambda model=model: model.run(*inputs)))
+            rows.append({"layers_hidden_heads_ffn_tokens": list(shape), "threads": count, "models": summarise(times, found)})
     return rows
 
 
-def summarise(timings: dict, found: dict[str, float]) -> dict:
+def milliseconds(run: Callable[[], object]) -> float:
+    """Of one run, in a turn of its own."""
+    time.sleep(SETTLE_S)
+    repeat(run, WARMUP_S)
+    start = time.perf_counter()
+    runs = repeat(run, TURN_S)
+    return (time.perf_counter() - start) / runs * 1e3
+
+
+def repeat(run: Callable[[], object], least_s: float) -> int:
+    """How often it ran in at least that time."""
+    start, runs = time.perf_counter(), 0
+    while time.perf_counter() - start < least_s:
+        run()
+        runs += 1
+    return runs
+
+
+def summarise(times: dict[str, list[float]], found: dict[str, float]) -> dict:
     """Times, ratios and errors by model."""
     return {
         name: {
-            "median_ms": round(timing.median_ms, 3),
-            "times_as_fast_as_dynamic_range": round(1 / timing.ratio, 3),
+            "median_ms": round(statistics.median(taken), 3),
+            "times_as_fast_as_dynamic_range": round(statistics.median(theirs / own for theirs, own in zip(times[BASELINE], taken, strict=True)), 3),
             "relative_rms_error": float(f"{found[name]:.3g}"),
         }
-        for name, timing in timings.items()
+        for name, taken in times.items()
     }
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rounds", type=int, default=30, help="turns of every model (default 30)")
+    parser.add_argument("--rounds", type=int, default=15, help="turns of every model (default 15)")
     parser.add_argument("--shapes", default="", help="which of the shapes, by number from 0, separated by commas (default all)")
     given = parser.parse_args()
     if given.rounds < 1:
-        parser.error(f"--rounds must be at least 1, got {given.rounds}; use 30")
+        parser.error(f"--rounds must be at least 1, got {given.rounds}; use 15")
     chosen = [SHAPES[int(number)] for number in given.shapes.split(",")] if given.shapes else SHAPES
     rows = [row for shape in chosen for row in measure(shape, given.rounds)]
     for row in rows:

@@ -27,7 +27,8 @@ def schedule_integer_gemm(schedule: s_tir.Schedule) -> None:
     *rows, columns, group, inner = schedule.get_loops(gemm)
     block = largest_divisor(extent(schedule, rows[-1]), vector_unit().rows)
     row_outer, row_inner = schedule.split(schedule.fuse(*rows), [None, block])
-    panel, register, lane = schedule.split(columns, [None, vector_unit().panel // dot.lanes, dot.lanes])
+    width = int(schedule.get(gemm).reads[1].source.ty.shape[2]) // dot.depth
+    panel, register, lane = schedule.split(columns, [None, width // dot.lanes, dot.lanes])
     steps = extent(schedule, group) // dot.groups
     outer, unrolled, group = schedule.split(group, [None, largest_divisor(steps, UNROLL), dot.groups])
     schedule.reorder(panel, row_outer, outer, unrolled, row_inner, register, group, lane, inner)
