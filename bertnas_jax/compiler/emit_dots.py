@@ -16,7 +16,7 @@ from tvm.ir.expr import Expr
 from tvm.s_tir import SBlock, SBlockRealize
 
 from bertnas_jax.compiler.emitter import dtype_of
-from bertnas_jax.compiler.integer_dot import IntegerDot, integer_dots
+from bertnas_jax.compiler.integer_dot import IntegerDot, dot_of
 from bertnas_jax.compiler.loop_nest import COUNTED, count_bytes, count_flops
 from bertnas_jax.compiler.schedule_integer_gemm import DOT
 from bertnas_jax.compiler.schedule_kernels import KIND
@@ -69,7 +69,7 @@ def _dot_of(loop: tirx.For) -> tirx.BufferStore:
     store = realize.block.body
     product = store.value.b  # S + A * B
     activation, weight = product.a.value, product.b.value  # each cast to int32
-    dot = next(dot for dot in integer_dots().values() if dot.weight_dtype == dtype_of(weight.source))
+    dot = dot_of(dtype_of(weight.source))
     pairs = []
     for step in range(dot.groups):
         at = _indices_at(realize, [each.loop_var for each in loops], (step, 0, 0))

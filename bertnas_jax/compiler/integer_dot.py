@@ -85,6 +85,11 @@ def integer_dots() -> dict[str, IntegerDot]:
     raise ValueError(f"a target of int8 must have AVX2, got {target}; use float32")
 
 
+def dot_of(weight_dtype: str) -> IntegerDot:
+    """The instruction of the target that takes weights packed as these."""
+    return next(dot for dot in integer_dots().values() if dot.weight_dtype == weight_dtype)
+
+
 def _vnni(lanes: int) -> dict[str, IntegerDot]:
     """Neither instruction saturates: four products of u8 and weights are at most 4 * 255 * 127 = 129,540, two of int16 2 * 32767 * 127."""
     return {

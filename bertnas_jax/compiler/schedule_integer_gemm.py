@@ -8,7 +8,8 @@ from __future__ import annotations
 from tvm import s_tir
 
 from bertnas_jax.compiler.blocks import extent, inline_elementwise, iterations, largest_divisor, output_of, parallel_if_worth
-from bertnas_jax.compiler.integer_dot import IntegerDot, integer_dots
+from bertnas_jax.compiler.emitter import dtype_of, shape_of
+from bertnas_jax.compiler.integer_dot import dot_of
 from bertnas_jax.compiler.register_tile import UNROLL
 from bertnas_jax.compiler.schedule_gemm import attach_epilogue
 from bertnas_jax.compiler.vector_unit import vector_unit
@@ -20,15 +21,16 @@ DOT = "bertnas.dot"
 def schedule_integer_gemm(schedule: s_tir.Schedule) -> None:
     """Schedules a function whose anchor block is `packed_gemm_integer`."""
     gemm = schedule.get_sblock("packed_gemm_integer")
-    dot = _dot_of(schedule, gemm)
+    weights = schedule.get(gemm).reads[1].source
+    dot = dot_of(dtype_of(weights))
     if not schedule.get_consumers(gemm):
         schedule.cache_write(gemm, 0, "global")
     inline_elementwise(schedule)
     *rows, columns, group, inner = schedule.get_loops(gemm)
     block = largest_divisor(extent(schedule, rows[-1]), vector_unit().rows)
     row_outer, row_inner = schedule.split(schedule.fuse(*rows), [None, block])
-    width = int(schedule.get(gemm).reads[1].source.ty.shape[2]) // dot.depth
-    panel, register, lane = schedule.split(columns, [None, width // dot.lanes, dot.lanes])
+    registers = shape_of(weights)[2] // dot.depth // dot.lanes
+    panel, register, lane = schedule.split(columns, [None, registers, dot.lanes])
     steps = extent(schedule, group) // dot.groups
     outer, unrolled, group = schedule.split(group, [None, largest_divisor(steps, UNROLL), dot.groups])
     schedule.reorder(panel, row_outer, outer, unrolled, row_inner, register, group, lane, inner)
@@ -42,9 +44,3 @@ def schedule_integer_gemm(schedule: s_tir.Schedule) -> None:
     schedule.unroll(row)
     schedule.unroll(register)
     schedule.vectorize(lane)
-
-
-def _dot_of(schedule: s_tir.Schedule, gemm: s_tir.schedule.SBlockRV) -> IntegerDot:
-    """The instruction that the weights were packed for."""
-    dtype = str(schedule.get(gemm).reads[1].source.ty.dtype)
-    return next(dot for dot in integer_dots().values() if dot.weight_dtype == dtype)
