@@ -44,12 +44,15 @@ def rest(threads: int) -> dict[str, float]:
     return {"settle_s": 0.15, "busy_s": 0.15} if threads > 1 else {}
 
 
-def _load_tvm(subject: Subject) -> Loaded:
-    from bertnas_jax.compiler import compile_model, host_target, set_num_threads
+def _load_tvm(precision: str) -> Callable[[Subject], Loaded]:
+    def load(subject: Subject) -> Loaded:
+        from bertnas_jax.compiler import compile_model, host_target, set_num_threads
 
-    model = compile_model(subject.model, subject.seq_len, host_target())
-    set_num_threads(subject.threads)
-    return Loaded(model.run, "compiled by bertnas_jax.compiler")
+        model = compile_model(subject.model, subject.seq_len, host_target(), precision)
+        set_num_threads(subject.threads)
+        return Loaded(model.run, f"compiled by bertnas_jax.compiler, {precision}")
+
+    return load
 
 
 def _load_tflite(dtype: str) -> Callable[[Subject], Loaded]:
@@ -78,10 +81,12 @@ def _load_peer(function: str) -> Callable[[Subject], Loaded]:
 
 _ORT_MODULES = ("onnx", "onnxruntime", "sympy")
 RUNTIMES = {
-    "tvm": Runtime("float32", _load_tvm),
+    "tvm": Runtime("float32", _load_tvm("float32")),
     "tflite": Runtime("float32", _load_tflite("float32")),
     "onnxruntime": Runtime("float32", _load_peer("onnxruntime"), _ORT_MODULES),
     "openvino": Runtime("float32", _load_peer("openvino"), ("onnx", "openvino")),
+    "tvm_int8_accurate": Runtime("int8", _load_tvm("int8_accurate")),
+    "tvm_int8_fast": Runtime("int8", _load_tvm("int8_fast")),
     "tflite_int8": Runtime("int8", _load_tflite("int8")),
     "onnxruntime_int8": Runtime("int8", _load_peer("onnxruntime_int8"), _ORT_MODULES),
 }

@@ -12,6 +12,7 @@ import numpy as np
 import tvm
 from tvm import relax
 
+from bertnas_jax.compiler.integer_dot import Precision
 from bertnas_jax.compiler.jaxpr_to_relax import jaxpr_to_relax
 from bertnas_jax.compiler.length_buckets import LENGTHS, function_of, least_length, merge_lengths
 from bertnas_jax.compiler.pipeline import lower
@@ -33,9 +34,9 @@ def trace_model(model: Callable, seq_len: int) -> tvm.IRModule:
     return jaxpr_to_relax(lambda *inputs: model(*inputs), ids, ids, ids, names=INPUTS)
 
 
-def compile_model(model: Callable, seq_len: int, target: tvm.target.Target) -> CompiledModel:
+def compile_model(model: Callable, seq_len: int, target: tvm.target.Target, precision: Precision = "float32") -> CompiledModel:
     """The model compiled for the target, ready to run in this process."""
-    return build(lower(trace_model(model, seq_len), target), target)
+    return build(lower(trace_model(model, seq_len), target, precision=precision), target)
 
 
 def compile_lengths(model: Callable, lengths: Sequence[int], target: tvm.target.Target) -> CompiledModel:

@@ -14,6 +14,7 @@ from flax import nnx
 from bertnas_jax.compiler.build import trace_model
 from bertnas_jax.compiler.dataflow import Dataflow, operator_of
 from bertnas_jax.compiler.fusion_plan import RELATIONS, FusionPlanner, Group
+from bertnas_jax.compiler.integer_dot import PRECISIONS
 from bertnas_jax.compiler.pipeline import OPTIONAL, REWRITES, apply, lower, rewrite_passes
 from bertnas_jax.compiler.targets import CPU_TARGETS, named_target
 from bertnas_jax.knobs import check_knobs, knob
@@ -33,6 +34,7 @@ class ExplainConfig:
     target: str = knob("host", "What is compiled for.", choices=CPU_TARGETS)
     mca: bool = knob(False, "Also prints what llvm-mca makes of the innermost loop of every product.")
     without: str = knob("", f"Rewrites and relations to leave out, separated by commas: {', '.join(OPTIONAL)}.")
+    precision: str = knob("float32", "Numbers that products with weights are made of.", choices=PRECISIONS)
     picture: str = knob("", "Where to draw the graph before and after, a .png; nothing is drawn without it.")
 
     def __post_init__(self):
@@ -75,18 +77,18 @@ def explain(config: ExplainConfig) -> str:
     target = named_target(config.target)
     with target:
         single = FusionPlanner(apply(rewrite_passes(OPTIONAL), traced), RELATIONS)
-        planner = FusionPlanner(apply(rewrite_passes(without), traced), [name for name in without if name in RELATIONS])
+        planner = FusionPlanner(apply(rewrite_passes(without, config.precision), traced), [name for name in without if name in RELATIONS])
     before, after = single.groups(), planner.groups()
     if config.picture:
         from bertnas_jax.compiler.draw_graph import draw_graphs
 
         draw_graphs({"before": (single, before), "after": (planner, after)}, pathlib.Path(config.picture).expanduser())
-    sections = [f"{subnet.describe()}, {config.seq_len} tokens, without {', '.join(without) or 'nothing'}"]
+    sections = [f"{subnet.describe()}, {config.seq_len} tokens, {config.precision}, without {', '.join(without) or 'nothing'}"]
     sections += [_operators(before), _rewrites(traced, without), _kernels(planner, after), _saved(before, after)]
     if config.mca:
         from bertnas_jax.compiler.inner_loops import describe_inner_loops
 
-        sections.append(describe_inner_loops(lower(traced, target, without), target))
+        sections.append(describe_inner_loops(lower(traced, target, without, config.precision), target))
     return "\n\n".join(sections)
 
 

@@ -8,13 +8,16 @@ from collections.abc import Callable, Collection, Sequence
 import tvm
 from tvm import relax
 
+from bertnas_jax.compiler.emit_dots import emit_dots
 from bertnas_jax.compiler.fold_scale import fold_scale
 from bertnas_jax.compiler.fuse_polyhedral import fuse_polyhedral
 from bertnas_jax.compiler.fusion_plan import RELATIONS
+from bertnas_jax.compiler.integer_dot import PRECISIONS, Precision
 from bertnas_jax.compiler.legalize_views import VIEWS
 from bertnas_jax.compiler.merge_projections import merge_projections
 from bertnas_jax.compiler.pack_weights import pack_weights
 from bertnas_jax.compiler.prefetch_panels import prefetch_panels
+from bertnas_jax.compiler.quantize_projections import quantize_projections
 from bertnas_jax.compiler.schedule_kernels import schedule_kernels
 from bertnas_jax.compiler.shuffle_transposes import shuffle_transposes
 from bertnas_jax.compiler.sink_division import sink_division
@@ -29,10 +32,12 @@ REWRITES: tuple[Pass, ...] = (fold_scale, merge_projections, sink_division)
 OPTIONAL = (*(rewrite.__name__ for rewrite in REWRITES), *RELATIONS)
 
 
-def rewrite_passes(without: Collection[str] = ()) -> list[Pass]:
+def rewrite_passes(without: Collection[str] = (), precision: Precision = "float32") -> list[Pass]:
     """Primitive Relax operators -> fewer and cheaper ones, each a call of an unscheduled PrimFunc."""
     if unknown := sorted(set(without) - set(OPTIONAL)):
         raise ValueError(f"a pass to leave out must be one of {', '.join(OPTIONAL)}, got {', '.join(unknown)}; name one of those")
+    if precision not in PRECISIONS:
+        raise ValueError(f"precision must be one of {', '.join(PRECISIONS)}, got {precision}; int8_accurate is the safe choice of int8")
     transform = relax.transform
     return [
         transform.EliminateCommonSubexpr(),
@@ -40,6 +45,7 @@ def rewrite_passes(without: Collection[str] = ()) -> list[Pass]:
         transform.DeadCodeElimination(),
         *(rewrite for rewrite in REWRITES if rewrite.__name__ not in without),
         transform.DeadCodeElimination(),
+        *([functools.partial(quantize_projections, precision=precision)] if precision != "float32" else []),
         pack_weights,
         transform.LegalizeOps(VECTOR_MATH | VIEWS),
         transform.CanonicalizeBindings(),
@@ -55,19 +61,19 @@ def fusion_passes(without: Collection[str] = ()) -> list[Pass]:
 
 def schedule_passes() -> list[Pass]:
     """Fused PrimFuncs -> the same, scheduled for a CPU with vectors."""
-    return [schedule_kernels, shuffle_transposes, prefetch_panels]
+    return [schedule_kernels, shuffle_transposes, prefetch_panels, emit_dots]
 
 
-def fuse(module: tvm.IRModule, target: tvm.target.Target, without: Collection[str] = ()) -> tvm.IRModule:
+def fuse(module: tvm.IRModule, target: tvm.target.Target, without: Collection[str] = (), precision: Precision = "float32") -> tvm.IRModule:
     """The module with every kernel fused, weights packed for the target, and none scheduled; `without` leaves out what `OPTIONAL` names."""
     with target:
-        return apply([*rewrite_passes(without), *fusion_passes(without)], module)
+        return apply([*rewrite_passes(without, precision), *fusion_passes(without)], module)
 
 
-def lower(module: tvm.IRModule, target: tvm.target.Target, without: Collection[str] = ()) -> tvm.IRModule:
+def lower(module: tvm.IRModule, target: tvm.target.Target, without: Collection[str] = (), precision: Precision = "float32") -> tvm.IRModule:
     """The module with every kernel fused and scheduled for the target; `without` as for `fuse`."""
     with target:
-        return apply([*rewrite_passes(without), *fusion_passes(without), *schedule_passes()], module)
+        return apply([*rewrite_passes(without, precision), *fusion_passes(without), *schedule_passes()], module)
 
 
 def apply(passes: Sequence[Pass], module: tvm.IRModule) -> tvm.IRModule:

@@ -14,8 +14,12 @@ from bertnas_jax.compiler.blocks import (
     largest_divisor,
     parallel_if_worth,
 )
+from bertnas_jax.compiler.emitter import dtype_of
+from bertnas_jax.compiler.region import element_bytes
 from bertnas_jax.compiler.schedule_rows import vectorize_last
 from bertnas_jax.compiler.vector_unit import vector_unit
+
+_FLOAT32_BYTES = 4
 
 
 def schedule_elementwise(schedule: s_tir.Schedule) -> None:
@@ -25,8 +29,20 @@ def schedule_elementwise(schedule: s_tir.Schedule) -> None:
         operations = iterations(schedule, block)
         rows = schedule.get_loops(block)[:-1]
         vectorize_last(schedule, block)
+        if element_bytes(dtype_of(schedule.get(block).writes[0].source)) < _FLOAT32_BYTES:
+            _unroll_vectors(schedule, block)
         if rows:
             parallel_if_worth(schedule, schedule.fuse(*rows), operations)
+
+
+def _unroll_vectors(schedule: s_tir.Schedule, block: s_tir.schedule.SBlockRV) -> None:
+    """Unrolls a few vectors of a narrowing conversion.
+
+    Without it LLVM makes vectors across the vectors where their number divides by 16, a gather an element:
+    128 x 1536 numbers in 110 us instead of 7 on an AVX-512 core.
+    """
+    *_, outer, _ = schedule.get_loops(block)
+    schedule.unroll(schedule.split(outer, [None, largest_divisor(extent(schedule, outer), (8, 12, 6, 4, 2, 5, 3, 7, 1))])[1])
 
 
 def schedule_reduction(schedule: s_tir.Schedule) -> None:

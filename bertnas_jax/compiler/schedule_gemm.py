@@ -27,11 +27,11 @@ def schedule_gemm(schedule: s_tir.Schedule) -> None:
     panel, lane = schedule.split(columns, [None, vector_unit().panel])
     schedule.reorder(panel, row_outer, row_inner, lane, inner)
     parallel_if_worth(schedule, panel, 2 * iterations(schedule, gemm))
-    _attach_epilogue(schedule, output_of(schedule), row_outer)
+    attach_epilogue(schedule, output_of(schedule), row_outer)
     schedule_register_tile(schedule, gemm)
 
 
-def _attach_epilogue(schedule: s_tir.Schedule, epilogue: SBlockRV, row_outer: LoopRV) -> None:
+def attach_epilogue(schedule: s_tir.Schedule, epilogue: SBlockRV, row_outer: LoopRV) -> None:
     """Computes the epilogue on each register block, in vectors where the columns fill them."""
     columns = extent(schedule, schedule.get_loops(epilogue)[-1])
     schedule.reverse_compute_at(epilogue, row_outer)

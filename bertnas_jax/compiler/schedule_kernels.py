@@ -13,12 +13,14 @@ from bertnas_jax.compiler.blocks import blocks_of, is_matmul, is_reduction, name
 from bertnas_jax.compiler.schedule_attention import schedule_attention
 from bertnas_jax.compiler.schedule_elementwise import schedule_elementwise, schedule_reduction
 from bertnas_jax.compiler.schedule_gemm import schedule_gemm
+from bertnas_jax.compiler.schedule_integer_gemm import schedule_integer_gemm
 from bertnas_jax.compiler.schedule_matmul import schedule_matmul
 from bertnas_jax.compiler.schedule_rows import schedule_rows
 
 # In the order of their tests in `kind_of`.
 SCHEDULES = {
     "gemm": schedule_gemm,
+    "integer_gemm": schedule_integer_gemm,
     "attention": schedule_attention,
     "matmul": schedule_matmul,
     "rows": schedule_rows,
@@ -26,6 +28,8 @@ SCHEDULES = {
     "elementwise": schedule_elementwise,
 }
 
+# The kind of a product with weights, by the name of its block.
+GEMMS = {"packed_gemm": "gemm", "packed_gemm_integer": "integer_gemm"}
 
 # The attribute of a scheduled PrimFunc that holds its kind.
 KIND = "bertnas.kind"
@@ -44,11 +48,11 @@ def kind_of(function: tirx.PrimFunc) -> str:
     schedule = s_tir.Schedule(tvm.IRModule({"main": function}))
     blocks = blocks_of(schedule)
     products = [block for block in blocks if is_matmul(schedule, block)]
-    gemms = [block for block in blocks if name_of(schedule, block) == "packed_gemm"]
+    gemms = [name for block in blocks if (name := name_of(schedule, block)) in GEMMS]
     reductions = [block for block in blocks if is_reduction(schedule, block)]
     others = len(reductions) - len(products) - len(gemms)
     if len(gemms) == 1 and not products and not others:
-        return "gemm"
+        return GEMMS[gemms[0]]
     if len(products) == 2 and not gemms:
         return "attention"
     if len(products) == 1 and not gemms and not others:

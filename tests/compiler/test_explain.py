@@ -33,6 +33,11 @@ def test_the_report_tells_what_was_saved_by_whom():
     assert "contraction" in report and "% saved" in report
 
 
+def test_the_report_of_integers_names_their_kernels():
+    report = explain(ExplainConfig(subnet="D64-H16-N4-F64", seq_len=16, precision="int8_fast"))
+    assert "int8_fast" in report.splitlines()[0] and "packed_gemm_integer dequantize add" in report
+
+
 def test_what_is_left_out_saves_less():
     all_kernels, fewer = (explain(ExplainConfig(subnet=SMALL, seq_len=16, without=without)).splitlines()[-1] for without in ("", "contraction"))
     assert int(all_kernels.split()[-1]) < int(fewer.split()[-1])

@@ -1,0 +1,110 @@
+"""Instructions that sum products of small whole numbers into int32, and how wide the numbers may be in them.
+
+No sum saturates or wraps, whatever the input: a quantised number is at most its limit by construction, and the
+limits are chosen such that the largest sum fits (`_vnni`, `_madd`, `IntegerDot.activation_limit`).
+
+Source: Intel Intrinsics Guide, VPDPBUSD and VPDPWSSD (int32 without saturation, unlike VPDPBUSDS and VPDPWSSDS),
+VPMADDWD (sums of two products in int32) and VPMADDUBSW (sums of two products, saturated to int16).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Literal, get_args
+
+import tvm
+from tvm.target import codegen
+
+Precision = Literal["float32", "int8_accurate", "int8_fast"]
+PRECISIONS: tuple[str, ...] = get_args(Precision)
+_INT32_MAX = 2**31 - 1
+
+
+@dataclasses.dataclass(frozen=True)
+class IntegerDot:
+    """Adds to each of `lanes` int32 sums `groups * depth` products of an activation and a weight.
+
+    An activation is within 0 and `widest` if `activation_dtype` is unsigned, else within -`widest` and `widest`; a
+    weight is within -`weight_limit` and `weight_limit`.
+    """
+
+    instruction: str
+    lanes: int
+    depth: int
+    groups: int
+    activation_dtype: str
+    widest: int
+    weight_dtype: str
+    weight_limit: int
+
+    @property
+    def step(self) -> int:
+        """Rows of K that are consumed at once."""
+        return self.depth * self.groups
+
+    @property
+    def is_unsigned(self) -> bool:
+        return self.activation_dtype.startswith("u")
+
+    @property
+    def largest_inner(self) -> int:
+        """Products of which a sum takes activations of at least 7 bits."""
+        return _INT32_MAX // (self.weight_limit * min(self.widest, 127))
+
+    def activation_limit(self, inner: int) -> int:
+        """The largest magnitude of an activation for which no sum of `inner` products leaves int32.
+
+        Every partial sum is at most inner * limit * weight_limit, and the limit is the largest whole number for which
+        that does not exceed 2^31 - 1 (or the instruction's own, if that is less).
+
+        Raises:
+          ValueError: fewer than 7 bits would be left.
+        """
+        if inner > self.largest_inner:
+            raise ValueError(f"the inner width of a product by {self.instruction} must be at most {self.largest_inner}, got {inner}; use float32")
+        return min(self.widest, _INT32_MAX // (inner * self.weight_limit))
+
+
+def integer_dots() -> dict[str, IntegerDot]:
+    """The instruction of each integer precision on the target that is compiled for, that of the `with` block around the call.
+
+    Raises:
+      ValueError: there is no target, or it has no such instructions.
+    """
+    target = tvm.target.Target.current()
+    if target is None:
+        raise ValueError("a target must be around what is compiled, got none; use `with target:`")
+
+    def has(*features: str) -> bool:
+        return all(codegen.target_has_features(feature, target) for feature in features)
+
+    if has("avx512f"):
+        return _vnni(16) if has("avx512vnni") else _madd(16 if has("avx512bw") else 8)
+    if has("avx2"):
+        return _vnni(8) if has("avxvnni") else _madd(8)
+    raise ValueError(f"a target of int8 must have AVX2, got {target}; use float32")
+
+
+def dot_of(weight_dtype: str) -> IntegerDot:
+    """The instruction of the target that takes weights packed as these."""
+    return next(dot for dot in integer_dots().values() if dot.weight_dtype == weight_dtype)
+
+
+def _vnni(lanes: int) -> dict[str, IntegerDot]:
+    """Neither instruction saturates: four products of u8 and weights are at most 4 * 255 * 127 = 129,540, two of int16 2 * 32767 * 127."""
+    return {
+        "int8_accurate": IntegerDot("vpdpwssd", lanes, 2, 1, "int16", 2**15 - 1, "int16", 127),
+        "int8_fast": IntegerDot("vpdpbusd", lanes, 4, 1, "uint8", 255, "int8", 127),
+    }
+
+
+def _madd(lanes: int) -> dict[str, IntegerDot]:
+    """Without VNNI: VPMADDWD, and two VPMADDUBSW added in int16 before they are widened.
+
+    VPMADDWD sums two products in int32: 2 * 32767 * 127 fits. Two VPMADDUBSW hold four products of activations up to
+    127 and weights up to 64 in magnitude: 4 * 127 * 64 = 32,512, and int16 holds 32,767.
+    """
+    return {
+        "int8_accurate": IntegerDot("vpmaddwd", lanes, 2, 1, "int16", 2**15 - 1, "int16", 127),
+        "int8_fast": IntegerDot("vpmaddubsw", lanes, 4, 2, "uint8", 127, "int8", 64),
+    }

@@ -1,0 +1,170 @@
+"""Pass: a product with a constant matrix becomes one of whole numbers, exact in int32.
+
+x W = r c (q V) + m c (1 V), where element k of row i of x is r_i q_ik + m_i but for rounding, column j of W is c_j V_j
+but for rounding, and q and V are whole numbers that the target's instruction takes (integer_dot.py). Column scales c and
+column sums 1 V are constants; a row's (token's) scale r and least value m are found as the model runs. An instruction
+of signed activations has m = 0. A value that several products read is quantised once.
+
+Precondition: primitive Relax operators in one dataflow block, before LegalizeOps, within a target;
+`relax.matmul(x, W)` with W a constant float32 matrix [K, N], at least a panel of the vector unit wide, K a
+multiple of the instruction's step. Other products (attention's, a classifier's few columns) stay float32.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+
+import numpy as np
+import tvm
+from tvm import relax, te, tirx
+
+from bertnas_jax.compiler.emitter import shape_of
+from bertnas_jax.compiler.integer_dot import IntegerDot, integer_dots
+from bertnas_jax.compiler.pack_weights import is_weight_matmul
+from bertnas_jax.compiler.vector_unit import vector_unit
+
+# A row of one value, or a column of zeros, has this for its reach: its quantised numbers are 0, its scale is finite.
+_TINY = 1e-30
+
+
+def quantize_columns(weights: np.ndarray, limit: int) -> tuple[np.ndarray, np.ndarray]:
+    """(whole numbers V [K, N] of at most `limit` in magnitude, scales c [N]) with weights close to c V."""
+    scales = np.maximum(np.abs(weights).max(axis=0), _TINY) / np.float32(limit)
+    return np.rint(weights / scales).astype(np.int32), scales.astype(np.float32)
+
+
+def pack_integers(values: np.ndarray, panel: int, dot: IntegerDot) -> np.ndarray:
+    """Whole numbers [K, N] as [ceil(N / panel), K / depth, panel * depth], columns past N zero."""
+    inner, columns = values.shape
+    panels = -(-columns // panel)
+    padded = np.zeros((inner, panels * panel), dot.weight_dtype)
+    padded[:, :columns] = values
+    steps = inner // dot.depth
+    return padded.reshape(steps, dot.depth, panels, panel).transpose(2, 0, 3, 1).reshape(panels, steps, panel * dot.depth)
+
+
+def quantize_signed(x: te.Tensor, inverse_scale: te.Tensor, dtype: str) -> te.Tensor:
+    """x [..., K] by the inverse scale of its row [..., 1], rounded to the nearest whole number."""
+
+    def cell(*index):
+        return tirx.nearbyint(x(*index) * inverse_scale(*index[:-1], 0)).astype(dtype)
+
+    return te.compute(x.shape, cell, name="quantize")
+
+
+def quantize_unsigned(x: te.Tensor, low: te.Tensor, inverse_scale: te.Tensor, dtype: str) -> te.Tensor:
+    """What x [..., K] is above the least value of its row [..., 1], by the inverse scale, rounded to the nearest whole number."""
+
+    def cell(*index):
+        row = (*index[:-1], 0)
+        return tirx.nearbyint((x(*index) - low(*row)) * inverse_scale(*row)).astype(dtype)
+
+    return te.compute(x.shape, cell, name="quantize")
+
+
+def dequantize_signed(total: te.Tensor, column_scales: te.Tensor, row_scale: te.Tensor) -> te.Tensor:
+    """r c (q V) of int32 sums q V [..., N], c [N], r [..., 1]."""
+
+    def cell(*index):
+        return total(*index).astype("float32") * column_scales[index[-1]] * row_scale(*index[:-1], 0)
+
+    return te.compute(total.shape, cell, name="dequantize")
+
+
+def dequantize_unsigned(
+    total: te.Tensor, column_scales: te.Tensor, row_scale: te.Tensor, column_sums: te.Tensor, low: te.Tensor
+) -> te.Tensor:
+    """r c (q V) + m c (1 V) of int32 sums q V [..., N], c [N], r [..., 1], c (1 V) [N], m [..., 1]."""
+
+    def cell(*index):
+        row = (*index[:-1], 0)
+        product = total(*index).astype("float32") * column_scales[index[-1]] * row_scale(*row)
+        return product + low(*row) * column_sums[index[-1]]
+
+    return te.compute(total.shape, cell, name="dequantize")
+
+
+def packed_gemm_integer(q: te.Tensor, panels: te.Tensor, depth: int, columns: int) -> te.Tensor:
+    """Stored activations [..., K] times packed weights, int32 [..., columns]."""
+    panel = int(panels.shape[2]) // depth
+    group = te.reduce_axis((0, panels.shape[1]), name="group")
+    inner = te.reduce_axis((0, depth), name="k")
+
+    def cell(*index):
+        *rows, column = index
+        weight = panels[column // panel, group, column % panel * depth + inner]
+        return te.sum(q(*rows, group * depth + inner).astype("int32") * weight.astype("int32"), axis=[group, inner])
+
+    padded = te.compute((*q.shape[:-1], panels.shape[0] * panel), cell, name="packed_gemm_integer")
+    if columns == int(panels.shape[0]) * panel:
+        return padded
+    return te.compute((*q.shape[:-1], columns), lambda *index: padded(*index), name="crop")
+
+
+@dataclasses.dataclass(frozen=True)
+class _Rows:
+    """A quantised value: its whole numbers, each row's scale, and each row's least value (None where it is 0)."""
+
+    numbers: relax.Var
+    scale: relax.Var
+    low: relax.Var | None
+
+
+@relax.expr_functor.mutator
+class _Quantizer(relax.PyExprMutator):
+    def __init__(self, module: tvm.IRModule, dot: IntegerDot):
+        super().__init__(module)
+        self._dot = dot
+        self._rows: dict[tuple[relax.Expr, int], _Rows] = {}
+
+    def visit_call_(self, call: relax.Call) -> relax.Expr:
+        call = super().visit_call_(call)
+        if not is_quantizable(call, self._dot):
+            return call
+        x, weights = call.args[0], call.args[1].value.numpy()
+        inner, columns = weights.shape
+        values, scales = quantize_columns(weights, self._dot.weight_limit)
+        panels = relax.const(pack_integers(values, vector_unit().panel, self._dot))
+        rows = self._quantized(x, self._dot.activation_limit(inner))
+        total = self._emit(packed_gemm_integer, rows.numbers, panels, self._dot.depth, columns)
+        if rows.low is None:
+            return self._emit(dequantize_signed, total, relax.const(scales), rows.scale)
+        sums = (values.sum(axis=0) * scales.astype(np.float64)).astype(np.float32)
+        return self._emit(dequantize_unsigned, total, relax.const(scales), rows.scale, relax.const(sums), rows.low)
+
+    def _emit(self, compute: Callable[..., te.Tensor], *args) -> relax.Var:
+        name = compute.__name__.removesuffix("_signed").removesuffix("_unsigned")
+        return self.builder_.emit(self.builder_.call_te(compute, *args, primfunc_name_hint=name))
+
+    def _quantized(self, x: relax.Var, limit: int) -> _Rows:
+        """The value quantised, emitted once for all its products."""
+        if (x, limit) not in self._rows:
+            emit, op, dtype = self.builder_.emit, relax.op, self._dot.activation_dtype
+            low = emit(op.min(x, axis=-1, keepdims=True)) if self._dot.is_unsigned else None
+            reach = op.max(op.abs(x), axis=-1, keepdims=True) if low is None else op.subtract(op.max(x, axis=-1, keepdims=True), low)
+            scale = emit(op.multiply(op.maximum(reach, relax.const(_TINY, "float32")), relax.const(1 / limit, "float32")))
+            inverse = emit(op.divide(relax.const(1.0, "float32"), scale))
+            if low is None:
+                numbers = self._emit(quantize_signed, x, inverse, dtype)
+            else:
+                numbers = self._emit(quantize_unsigned, x, low, inverse, dtype)
+            self._rows[x, limit] = _Rows(numbers, scale, low)
+        return self._rows[x, limit]
+
+
+def is_quantizable(call: relax.Expr, dot: IntegerDot) -> bool:
+    """True for a product with weights that the pass rewrites."""
+    if not is_weight_matmul(call):
+        return False
+    inner, columns = shape_of(call.args[1])
+    return inner % dot.step == 0 and columns >= vector_unit().panel
+
+
+def quantize_projections(module: tvm.IRModule, precision: str) -> tvm.IRModule:
+    """The module with products with weights in integers; `precision` is a key of `integer_dots()`."""
+    quantizer = _Quantizer(module, integer_dots()[precision])
+    for variable, function in module.functions_items():
+        if isinstance(function, relax.Function):
+            quantizer.builder_.update_func(variable, quantizer.visit_expr(function))
+    return quantizer.builder_.get()

@@ -1,0 +1,46 @@
+"""Schedule of a packed GEMM of whole numbers with its fused epilogue.
+
+The loops are those of schedule_gemm.py; the innermost ones become the target's dot instruction (emit_dots.py).
+"""
+
+from __future__ import annotations
+
+from tvm import s_tir
+
+from bertnas_jax.compiler.blocks import extent, inline_elementwise, iterations, largest_divisor, output_of, parallel_if_worth
+from bertnas_jax.compiler.emitter import dtype_of, shape_of
+from bertnas_jax.compiler.integer_dot import dot_of
+from bertnas_jax.compiler.register_tile import UNROLL
+from bertnas_jax.compiler.schedule_gemm import attach_epilogue
+from bertnas_jax.compiler.vector_unit import vector_unit
+
+# The annotation of a loop that is to become one dot instruction with all loops in it.
+DOT = "bertnas.dot"
+
+
+def schedule_integer_gemm(schedule: s_tir.Schedule) -> None:
+    """Schedules a function whose anchor block is `packed_gemm_integer`."""
+    gemm = schedule.get_sblock("packed_gemm_integer")
+    weights = schedule.get(gemm).reads[1].source
+    dot = dot_of(dtype_of(weights))
+    if not schedule.get_consumers(gemm):
+        schedule.cache_write(gemm, 0, "global")
+    inline_elementwise(schedule)
+    *rows, columns, group, inner = schedule.get_loops(gemm)
+    block = largest_divisor(extent(schedule, rows[-1]), vector_unit().rows)
+    row_outer, row_inner = schedule.split(schedule.fuse(*rows), [None, block])
+    registers = shape_of(weights)[2] // dot.depth // dot.lanes
+    panel, register, lane = schedule.split(columns, [None, registers, dot.lanes])
+    steps = extent(schedule, group) // dot.groups
+    outer, unrolled, group = schedule.split(group, [None, largest_divisor(steps, UNROLL), dot.groups])
+    schedule.reorder(panel, row_outer, outer, unrolled, row_inner, register, group, lane, inner)
+    parallel_if_worth(schedule, panel, 2 * iterations(schedule, gemm) // dot.step)
+    attach_epilogue(schedule, output_of(schedule), row_outer)
+    schedule.annotate(group, DOT, 1)
+    for loop in (unrolled, row_inner, register):
+        schedule.unroll(loop)
+    zero = schedule.decompose_reduction(gemm, outer)
+    *_, row, register, lane = schedule.get_loops(zero)
+    schedule.unroll(row)
+    schedule.unroll(register)
+    schedule.vectorize(lane)
