@@ -26,10 +26,13 @@ _SMALLEST = 4  # lanes; smaller squares are as fast element by element
 
 
 def mark_squares(schedule: s_tir.Schedule, block: SBlockRV) -> None:
-    """Splits the last two loops of a transposition into squares and marks them, if vectors divide them; else does nothing."""
+    """Splits the last two loops of a transposition into squares and marks them, if they hold one; else does nothing.
+
+    Where squares do not divide the loops, the last ones lie partly over those before them.
+    """
     *_, row, column = schedule.get_loops(block)
     rows, columns = extent(schedule, row), extent(schedule, column)
-    sides = [side for side in vector_unit().widths[1:] if side >= _SMALLEST and rows % side == columns % side == 0]
+    sides = [side for side in vector_unit().widths[1:] if _SMALLEST <= side <= min(rows, columns)]
     if sides:
         row_outer, row_inner = schedule.split(row, [None, sides[0]])
         column_outer, column_inner = schedule.split(column, [None, sides[0]])
@@ -75,8 +78,15 @@ def _in_registers(rows: tirx.For) -> tirx.For:
         block.name_hint,
         tirx.SeqStmt(stores),
     )
-    realize = SBlockRealize(columns.body.iter_values, columns.body.predicate, whole)
+    *outer, of_row, of_column = columns.body.iter_values
+    within = [_at_most(value, int(axis.dom.extent) - side) for value, axis in zip((of_row, of_column), block.iter_vars[-2:], strict=True)]
+    realize = SBlockRealize([*outer, *within], tirx.const(True, "bool"), whole)
     return _loop(rows, 1, _loop(columns, 1, realize))
+
+
+def _at_most(value: tirx.Expr, most: int) -> tirx.Expr:
+    """Only the last square may begin too late, and only if squares do not divide the loop."""
+    return tirx.min(value, tirx.const(most, value.ty.dtype))
 
 
 def _moved(indices: Sequence[tirx.Expr], axis: tirx.Var, by: int) -> list[tirx.Expr]:

@@ -36,7 +36,7 @@ def vectors_of(module):
     return stores
 
 
-@pytest.mark.parametrize(("rows", "columns"), [(32, 128), (16, 16), (8, 24), (64, 12), (4, 4), (5, 128), (32, 7), (1, 1)])
+@pytest.mark.parametrize(("rows", "columns"), [(32, 128), (16, 16), (8, 24), (64, 12), (4, 4), (26, 128), (5, 128), (32, 7), (17, 31), (3, 128), (1, 1)])
 def test_it_transposes(rows, columns):
     matrix = np.random.default_rng(0).standard_normal((columns, rows + 5), np.float32)
     target = host_target()
@@ -46,12 +46,12 @@ def test_it_transposes(rows, columns):
     np.testing.assert_array_equal(result.numpy(), np.stack([matrix.T[3 : 3 + rows]] * 2))
 
 
-@pytest.mark.parametrize(("rows", "columns", "side"), [(32, 128, 16), (8, 24, 8), (64, 12, 4)])
+@pytest.mark.parametrize(("rows", "columns", "side"), [(32, 128, 16), (26, 128, 16), (8, 24, 8), (64, 12, 8)])
 def test_squares_of_the_largest_side_that_fits_are_moved_by_whole_rows(rows, columns, side):
     stores = vectors_of(transposed_part(rows, columns, AVX512))
     assert stores == [(f"float32x{side}", True)] * side
 
 
-def test_what_no_vector_divides_stays_as_it_was():
-    (store,) = vectors_of(transposed_part(5, 128, AVX512))
+def test_what_holds_no_square_stays_as_it_was():
+    (store,) = vectors_of(transposed_part(3, 128, AVX512))
     assert store == ("float32", False)
