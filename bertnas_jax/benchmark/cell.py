@@ -22,20 +22,23 @@ from bertnas_jax.space import Subnet, product_flops
 
 _VOCABULARY = 1000  # rows of the drawn model's table: a lookup reads L of them, however many there are
 _EXAMPLES = 4
-_PEAK = "fma_peak"
+_PEAK, _PEAK_OF_ONE = "fma_peak", "fma_peak of one core"
 
 
 def measure_cell(config: BenchmarkConfig, shape: Shape, threads: int) -> dict:
-    """The figures of a shape: of each runtime its times, its share of the FMA peak, and its logits' largest error."""
+    """The figures of a shape: of each runtime its times, its share of the FMA peak, and its logits' largest error.
+
+    `peak_scaling` is the peak of all cores by that of one and their number: well under 1 where the machine gave less than its cores.
+    """
     model = make_model(config, shape)
     examples = draw_examples(model.config, shape.seq_len, config.seed)
     inputs = full_inputs(shape.seq_len)
-    with pinned(threads) as cores, tempfile.TemporaryDirectory() as folder, fma_peak(cores) as peak:
+    with pinned(threads) as cores, tempfile.TemporaryDirectory() as folder, fma_peak(cores) as peak, fma_peak(cores[:1]) as single:
         subject = Subject(model, shape.seq_len, threads, pathlib.Path(folder))
         bar = tqdm(config.parsed_runtimes(), desc=f"{shape.text}, {threads} threads: loading", file=sys.stderr, leave=False)
         loaded = {name: RUNTIMES[name].load(subject) for name in bar}
         errors = {name: max_abs_error(model, each.run, examples, shape.seq_len) for name, each in loaded.items()}
-        runners = {name: lambda run=each.run: run(*inputs) for name, each in loaded.items()} | {_PEAK: peak.run}
+        runners = {name: lambda run=each.run: run(*inputs) for name, each in loaded.items()} | {_PEAK: peak.run, _PEAK_OF_ONE: single.run}
         timings = measure_interleaved(runners, REFERENCE, config.rounds, **rest(threads))
     flops = product_flops(model.config.subnet, shape.seq_len)
     figures = {name: _figures(name, loaded[name], timings, flops / peak.flops) | {"logits_max_abs_err": errors[name]} for name in loaded}
@@ -45,6 +48,7 @@ def measure_cell(config: BenchmarkConfig, shape: Shape, threads: int) -> dict:
         "seq_len": shape.seq_len,
         "product_gflop": round(flops / 1e9, 3),
         "peak_gflops": round(peak.flops / timings[_PEAK].median_ms / 1e6, 1),
+        "peak_scaling": round(float(np.median(np.divide(timings[_PEAK_OF_ONE].samples_ms, timings[_PEAK].samples_ms))), 3),
         "reference_drift": round(timings[REFERENCE].reference_drift, 3),
         "largest_logit": _largest_logit(loaded[REFERENCE], examples, shape.seq_len),
         "runtimes": figures,
@@ -54,7 +58,7 @@ def measure_cell(config: BenchmarkConfig, shape: Shape, threads: int) -> dict:
 def _figures(name: str, loaded: Loaded, timings: dict[str, Timing], of_peak: float) -> dict:
     """`speed_over` another is the median over rounds of its time by this one's."""
     samples = np.array(timings[name].samples_ms)
-    over = {other: round(float(np.median(timing.samples_ms / samples)), 4) for other, timing in timings.items()}
+    over = {other: round(float(np.median(timing.samples_ms / samples)), 4) for other, timing in timings.items() if other != _PEAK_OF_ONE}
     return {
         "dtype": RUNTIMES[name].dtype,
         "how": loaded.how,

@@ -22,6 +22,8 @@ from bertnas_jax.latency import describe_host
 from bertnas_jax.model import check_weights, read_config, resolve_checkpoint
 
 OURS = "tvm"
+# Of what the cores give one by one; a cell with less of it was measured beside something else, or on cores that are one.
+LEAST_SCALING = 0.75
 _PACKAGES = ("apache-tvm", "ai-edge-litert", "onnxruntime", "openvino")
 _KEPT = ("checkpoint", "runtimes", "rounds", "seed")  # what the figures of a folder have in common
 
@@ -76,6 +78,8 @@ _HEAD = f"{'runtime':18s} {'median ms':>10s} {'p90 ms':>10s} {'x ' + REFERENCE:>
 def describe_cell(cell: dict) -> str:
     """A shape's table: a row a runtime, and what TVM was slower than."""
     lines = [f"-- {cell['cell']} threads, peak {cell['peak_gflops']} GFLOP/s, largest logit {cell['largest_logit']}"]
+    if cell["peak_scaling"] < LEAST_SCALING:
+        lines.append(f"disturbed: the peak is {cell['peak_scaling']} of what the cores give one by one; measure it again on a quiet machine")
     for name, each in cell["runtimes"].items():
         against = [_ratio(name, each, other) for other in (REFERENCE, f"{REFERENCE}_int8")]
         lines.append(
@@ -95,9 +99,14 @@ def slower_than(cell: dict) -> list[str]:
     return [name for name, ratio in ours["speed_over"].items() if ratio < 1 and RUNTIMES[name].dtype == ours["dtype"]]
 
 
+def undisturbed(cells: Sequence[dict]) -> Sequence[dict]:
+    """The cells whose cores gave what they can; all, if none did: then that is the machine."""
+    return [cell for cell in cells if cell["peak_scaling"] >= LEAST_SCALING] or cells
+
+
 def geometric_means(cells: Sequence[dict]) -> list[tuple[str, list[str], list[float]]]:
-    """Every runtime with the others and how many times as fast it is, over all cells."""
-    rows = []
+    """Every runtime with the others and how many times as fast it is, over the undisturbed cells."""
+    cells, rows = undisturbed(cells), []
     for name in cells[0]["runtimes"]:
         logs = {
             other: [math.log(cell["runtimes"][name]["speed_over"][other]) for cell in cells] for other in cells[0]["runtimes"][name]["speed_over"]
@@ -108,7 +117,7 @@ def geometric_means(cells: Sequence[dict]) -> list[tuple[str, list[str], list[fl
 
 def describe_means(cells: Sequence[dict]) -> list[str]:
     """The geometric means, a line a runtime."""
-    lines = [f"-- geometric means over {len(cells)} cells: times as fast as"]
+    lines = [f"-- geometric means over {len(undisturbed(cells))} undisturbed of {len(cells)} cells: times as fast as"]
     for name, others, values in geometric_means(cells):
         lines.append(f"{name:18s} " + ", ".join(f"{other} {value:.3f}" for other, value in zip(others, values, strict=True)))
     return lines
