@@ -110,11 +110,13 @@ def _widened(region: TensorRegion, axes: tuple[tirx.Var, ...], side: int) -> Ten
 
 
 def _with_body(block: SBlock, body: tirx.Stmt) -> SBlock:
-    return SBlock(block.iter_vars, block.reads, block.writes, block.name_hint, body, block.init, block.alloc_buffers)
+    fields = block.iter_vars, block.reads, block.writes, block.name_hint, body, block.init, block.alloc_buffers, block.match_buffers
+    return SBlock(*fields, block.annotations)
 
 
 def _loop(loop: tirx.For, extent: int, body: tirx.Stmt) -> tirx.For:
-    return tirx.For(loop.loop_var, loop.min, tirx.const(extent, loop.extent.ty.dtype), loop.kind, body, loop.thread_binding)
+    others = {name: value for name, value in loop.annotations.items() if name != SQUARE}
+    return tirx.For(loop.loop_var, loop.min, tirx.const(extent, loop.extent.ty.dtype), loop.kind, body, loop.thread_binding, others)
 
 
 def _transposed(rows: list[tirx.Expr]) -> list[tirx.Expr]:

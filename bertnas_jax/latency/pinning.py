@@ -6,6 +6,8 @@ import contextlib
 import os
 from collections.abc import Iterator
 
+from bertnas_jax.compiler import set_num_threads
+
 
 def usable_cores() -> tuple[int, ...]:
     """The cores this thread may run on, in order; of an operating system that does not say, all."""
@@ -19,7 +21,8 @@ def pinned(threads: int) -> Iterator[tuple[int, ...]]:
     """Runs its body on the first `threads` usable cores, which it yields, and restores what was.
 
     It binds the calling thread and the worker threads created in the body: load TFLite models in
-    it, and call the compiler's `set_num_threads` in it, which takes the cores of the moment.
+    it, and call the compiler's `set_num_threads` in it, which takes the cores of the moment. TVM makes
+    its threads once, as many as there are cores then, so they are made before.
 
     Raises:
       ValueError: there are fewer cores.
@@ -30,6 +33,7 @@ def pinned(threads: int) -> Iterator[tuple[int, ...]]:
         raise ValueError(f"threads must be 1 to the {len(before)} usable cores, got {threads}; use a machine with more")
     if not hasattr(os, "sched_setaffinity"):
         raise OSError("pinning must run on Linux, got an operating system without sched_setaffinity; measure unpinned and say so")
+    set_num_threads(len(before))
     os.sched_setaffinity(0, before[:threads])
     try:
         yield before[:threads]

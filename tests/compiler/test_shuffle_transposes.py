@@ -55,3 +55,11 @@ def test_squares_of_the_largest_side_that_fits_are_moved_by_whole_rows(rows, col
 def test_what_holds_no_square_stays_as_it_was():
     (store,) = vectors_of(transposed_part(3, 128, AVX512))
     assert store == ("float32", False)
+
+
+def test_marks_of_other_passes_stay():
+    module = transposed_part(32, 128, AVX512)
+    schedule = s_tir.Schedule(module)
+    loop, *_ = schedule.get_loops(schedule.get_sblock("part"))
+    schedule.annotate(loop, "another", 1)
+    assert "another" in shuffle_transposes(schedule.mod)["main"].body.block.body.annotations
