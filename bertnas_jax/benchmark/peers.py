@@ -68,10 +68,10 @@ def _onnx_files(subject: Subject, fused: bool = True) -> Iterator[Mapping[str, p
     if fused:
         files["graph fused by onnxruntime.transformers"] = subject.folder / "fused.onnx"
         sizes = subject.model.config.subnet
-        logging.getLogger("onnxruntime.transformers").setLevel(logging.ERROR)
         # 0 and 0: it reads them off each block, which may differ from the others.
         heads, width = (sizes.layers[0].heads, sizes.hidden) if sizes.is_uniform else (0, 0)
-        optimised = optimize_model(str(files["plain graph"]), "bert", num_heads=heads, hidden_size=width, opt_level=0)
+        with _only_errors("onnxruntime.transformers"):
+            optimised = optimize_model(str(files["plain graph"]), "bert", num_heads=heads, hidden_size=width, opt_level=0)
         optimised.save_model_to_file(str(subject.folder / "fused.onnx"))
     try:
         yield files
@@ -83,15 +83,27 @@ def _onnx_files(subject: Subject, fused: bool = True) -> Iterator[Mapping[str, p
 def _quantise(path: pathlib.Path, quantised: pathlib.Path) -> None:
     """Without dot-product instructions products of 8 bits saturate in 16, and ONNX Runtime advises weights of 7 bits."""
     has_dot = {"avx512_vnni", "avx_vnni"} & set(describe_host().isa)
-    logging.getLogger().setLevel(logging.ERROR)  # it advises to infer shapes first, which changes nothing here
-    quantize_dynamic(
-        path,
-        quantised,
-        per_channel=True,
-        reduce_range=not has_dot,
-        weight_type=QuantType.QInt8,
-        extra_options={"DefaultTensorType": onnx.TensorProto.FLOAT},  # of what its own fused operators return
-    )
+    with _only_errors(None):  # it advises to infer shapes first, which changes nothing here
+        quantize_dynamic(
+            path,
+            quantised,
+            per_channel=True,
+            reduce_range=not has_dot,
+            weight_type=QuantType.QInt8,
+            extra_options={"DefaultTensorType": onnx.TensorProto.FLOAT},  # of what its own fused operators return
+        )
+
+
+@contextlib.contextmanager
+def _only_errors(name: str | None) -> Iterator[None]:
+    """Nothing less than an error is logged by a logger, None for the root, within the body."""
+    logger = logging.getLogger(name)
+    before = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        logger.setLevel(before)
 
 
 def _fastest(files: Mapping[str, pathlib.Path], subject: Subject) -> Loaded:
