@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import pathlib
 import socket
 from collections.abc import Sequence
@@ -43,15 +44,15 @@ def connect_device(tracker: str, key: str, session_s: float) -> rpc.RPCSession:
     except OSError as error:
         cure = f"start it: python -m tvm.exec.rpc_tracker --port={address[1]}"
         raise RuntimeError(f"the tracker must be reachable at {tracker}, got {error}; {cure}") from error
-    known = rpc.connect_tracker(*address)
-    summary = known.summary()
-    keys = sorted({server["key"].removeprefix("server:") for server in summary["server_info"]})
-    if key not in keys:
-        cure = f"on the device: python -m tvm.exec.rpc_server --tracker={tracker} --key={key}"
-        raise RuntimeError(f"key must be of a device at {tracker}, which has {keys}, got {key!r}; {cure}")
-    if not summary["queue_info"][key]["free"]:
-        raise RuntimeError(f"a device of key {key!r} must be free, got none; wait until whoever uses it is done")
-    return known.request(key, session_timeout=session_s, max_retry=1)
+    with contextlib.closing(rpc.connect_tracker(*address)) as known:
+        summary = known.summary()
+        keys = sorted({server["key"].removeprefix("server:") for server in summary["server_info"]})
+        if key not in keys:
+            cure = f"on the device: python -m tvm.exec.rpc_server --tracker={tracker} --key={key}"
+            raise RuntimeError(f"key must be of a device at {tracker}, which has {keys}, got {key!r}; {cure}")
+        if not summary["queue_info"].get(key, {"free": 0})["free"]:
+            raise RuntimeError(f"a device of key {key!r} must be free, got none; wait until whoever uses it is done")
+        return known.request(key, session_timeout=session_s, max_retry=1)
 
 
 def measure_by_rpc(
@@ -72,7 +73,7 @@ def measure_by_rpc(
     session.get_function("runtime.config_threadpool")(_FASTEST_CORES, threads)
     if (given := int(session.get_function("runtime.NumThreads")())) != threads:
         raise RuntimeError(f"threads must be as many as the device gives, got {threads} where it gives {given}; use {given}")
-    session.upload(str(library))
+    session.upload(bytearray(library.read_bytes()), library.name)  # of a path, TVM would leave the file open
     device = session.cpu()
     machine = relax.VirtualMachine(session.load_module(library.name), device)
     function, inputs = _entry(machine, inputs)
@@ -89,6 +90,7 @@ def _entry(machine: relax.VirtualMachine, inputs: Sequence[np.ndarray]) -> tuple
     arrays = [np.asarray(array, np.int32) for array in inputs]
     if not machine.module.implements_function(LENGTHS):
         return "main", arrays
+    machine.set_input(LENGTHS)  # none, but it must be said
     machine.invoke_stateful(LENGTHS)
     lengths = tuple(map(int, machine.get_outputs(LENGTHS).numpy()))
     length = least_length(lengths, arrays[1])
