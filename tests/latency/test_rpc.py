@@ -45,12 +45,19 @@ def test_the_command_appends_a_record(tracker, tmp_path):
     compile_model(make_model(SUBNET), L, host_target()).save(tmp_path / "model.so")
     (tmp_path / "subnet.json").write_text(SUBNET.to_json())
     where = [f"--tracker={tracker}", f"--key={KEY}", f"--model_file={tmp_path / 'model.so'}", f"--subnet={tmp_path / 'subnet.json'}"]
-    command = [sys.executable, "-m", "bertnas_jax.latency", "--measure", "--runtime=tvm", *where, f"--seq_len={L}", "--runs=5", f"--out={tmp_path / 'latency.jsonl'}"]
+    conditions = ["--measure", "--runtime=tvm", f"--seq_len={L}", "--runs=5", f"--out={tmp_path / 'latency.jsonl'}"]
+    command = [sys.executable, "-m", "bertnas_jax.latency", *conditions, *where]
     done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == 0, done.stderr
     (record,) = read_records(tmp_path / "latency.jsonl")
     assert (record.source, record.device, record.runtime, record.threads, record.runs) == ("measured", KEY, "tvm", 1, 5)
     assert record.subnet == SUBNET
+
+
+def test_threads_that_the_device_has_not_are_refused(tracker, tmp_path):
+    compile_model(make_model(SUBNET), L, host_target()).save(tmp_path / "model.so")
+    with pytest.raises(RuntimeError, match="threads must be as many as the device gives, got 1000"):
+        measure_by_rpc(connect_device(tracker, KEY, 60), tmp_path / "model.so", full_inputs(L), threads=1000, runs=3)
 
 
 def test_a_key_that_no_device_has_is_named(tracker):
