@@ -63,7 +63,8 @@ def find_phone(serial: str = "") -> Adb:
     ready = [name for name, state in states.items() if state == "device" and serial in ("", name)]
     if not ready:
         wanted = f"phone {serial}" if serial else "phone"
-        raise RuntimeError(f"a {wanted} must be connected and authorised, got {states or 'none'}; allow USB debugging on it and see adb devices")
+        cure = "allow USB debugging on it and see adb devices"
+        raise RuntimeError(f"a {wanted} must be connected and authorised, got {states or 'none'}; {cure}")
     if len(ready) > 1:
         raise RuntimeError(f"one phone must be chosen, got {ready}; give --serial")
     return Adb(program, ready[0])
@@ -84,7 +85,8 @@ def core_mask(cores: CoreSet, clocks_khz: Sequence[int]) -> str:
     clusters = cores.device.cpu.clusters
     sizes = [int(cluster.cores.value) for cluster in clusters]
     if sum(sizes) != len(clocks_khz):
-        raise ValueError(f"the profile {cores.device.name} must have the phone's {len(clocks_khz)} cores, got {sum(sizes)}; give its own --device")
+        name = cores.device.name
+        raise ValueError(f"the profile {name} must have the phone's {len(clocks_khz)} cores, got {sum(sizes)}; give its own --device")
     fastest_first = sorted(range(len(clocks_khz)), key=lambda core: -clocks_khz[core])
     counts = {cluster.label: count for count, cluster in cores.parts}
     mask, start = 0, 0

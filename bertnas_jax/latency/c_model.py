@@ -36,7 +36,8 @@ def measure_c_model(phone: Adb, folder: pathlib.Path, compiler: str, threads: in
     files = [folder / LIBRARY_FILE, folder / WEIGHTS_FILE]
     for file in files:
         if not file.is_file():
-            raise FileNotFoundError(f"an exported library must have {file.name}, got {folder} without it; write it with python -m bertnas_jax.export")
+            cure = "write it with python -m bertnas_jax.export"
+            raise FileNotFoundError(f"an exported library must have {file.name}, got {folder} without it; {cure}")
     with tempfile.TemporaryDirectory() as made:
         timer = pathlib.Path(made) / "time_model"
         compile_timer(folder, c_compiler(named_target(ANDROID_ARM64), compiler), timer)

@@ -42,12 +42,6 @@ def test_a_draft_is_a_profile():
         (["--explain", "--device=pixel5"], "the nearest are pixel_"),
         (["--explain", "--core_set=2 large"], "which has 1 large"),
         (["--explain", "--dtype=float16"], "float16 is priced on GPUs"),
-        (["--measure"], "one of --tracker and --adb, got neither"),
-        (["--measure", "--adb", "--tracker=host:9190"], "one of --tracker and --adb, got both"),
-        (["--measure", "--adb"], "tflite or c with --adb, got tvm with --adb"),
-        (["--measure", "--adb", "--runtime=c"], "model_file must be given to measure c"),
-        (["--measure", "--tracker=host:9190", "--model_file=m", "--subnet=s"], "key must be given to measure tvm"),
-        (["--measure", "--tracker=host", "--model_file=m", "--subnet={subnet}", "--key=k"], "tracker must be host:port, got 'host'"),
         (["--measure", "--tracker=127.0.0.1:1", "--model_file=m", "--subnet={subnet}", "--key=k"], "must be reachable at 127.0.0.1:1"),
     ],
 )
