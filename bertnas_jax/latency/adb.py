@@ -46,8 +46,7 @@ class Adb:
 
     def clocks_khz(self) -> tuple[int, ...]:
         """The highest clock of each core, by core number."""
-        text = self.shell(["sh", "-c", _CLOCKS])
-        return tuple(clock for _, clock in sorted(tuple(map(int, line.split())) for line in text.splitlines() if line.strip()))
+        return parse_clocks(self.shell(["sh", "-c", _CLOCKS]))
 
 
 def find_phone(serial: str = "") -> Adb:
@@ -74,6 +73,18 @@ def parse_devices(text: str) -> dict[str, str]:
     """State by serial number, of what `adb devices` prints: a heading, then a line a device."""
     rows = (line.split("\t") for line in text.splitlines() if "\t" in line)
     return {row[0]: row[1].strip() for row in rows}
+
+
+def parse_clocks(text: str) -> tuple[int, ...]:
+    """The clocks by core number, of lines with a core's number and its clock in kHz, in any order.
+
+    Raises:
+      ValueError: a core does not tell its clock, as one that is switched off may not.
+    """
+    rows = [line.split() for line in text.splitlines() if line.strip()]
+    if wrong := [row for row in rows if len(row) != 2 or not all(word.isdecimal() for word in row)]:
+        raise ValueError(f"each core must tell its highest clock, got {' '.join(wrong[0])!r}; give --core_set=any")
+    return tuple(clock for _, clock in sorted((int(core), int(clock)) for core, clock in rows))
 
 
 def core_mask(cores: CoreSet, clocks_khz: Sequence[int]) -> str:

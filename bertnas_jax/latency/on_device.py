@@ -51,7 +51,7 @@ def _by_tracker(config: LatencyConfig, subnet: Subnet) -> LatencyRecord:
     session = connect_device(config.tracker, config.key, _SESSION_S)
     library = pathlib.Path(config.model_file).expanduser()
     timing, _ = measure_by_rpc(session, library, full_inputs(config.seq_len), config.threads, config.runs)
-    return record_of(config, subnet, config.key, timing.median_ms, timing.p90_ms, timing.runs)
+    return record_of(config, subnet, config.key, timing.median_ms, timing.p90_ms, timing.runs, timing.reference_drift)
 
 
 def _by_adb(config: LatencyConfig, subnet: Subnet) -> LatencyRecord:
@@ -62,14 +62,17 @@ def _by_adb(config: LatencyConfig, subnet: Subnet) -> LatencyRecord:
         if gpu:
             raise ValueError("core_set must be of a CPU for runtime c, got 'gpu'; name cores")
         timing: Timing = measure_c_model(phone, model, config.compiler, config.threads, config.runs, config.warmup, mask)
-        return record_of(config, subnet, phone.model_name(), timing.median_ms, timing.p90_ms, timing.runs)
+        return record_of(config, subnet, phone.model_name(), timing.median_ms, timing.p90_ms, timing.runs, timing.reference_drift)
     command = benchmark_command(model.name, config.threads, config.runs, config.warmup, mask, gpu)
     output = measure_tflite(phone, pathlib.Path(config.benchmark_model).expanduser(), model, command)
     return record_of(config, subnet, phone.model_name(), *percentiles_of(output), output.runs)
 
 
 def _mask(config: LatencyConfig, phone: Adb) -> str:
-    return core_mask(core_set(load_profile(config.device), config.core_set), phone.clocks_khz())
+    cores = core_set(load_profile(config.device), config.core_set)
+    if config.threads > cores.threads:
+        raise ValueError(f"threads must be at most the cores of {config.core_set!r}, got {config.threads}; give fewer, or more cores")
+    return core_mask(cores, phone.clocks_khz())
 
 
 def percentiles_of(output: BenchmarkOutput) -> tuple[float, float]:
@@ -83,7 +86,9 @@ def percentiles_of(output: BenchmarkOutput) -> tuple[float, float]:
     return output.median_ms, output.p95_ms
 
 
-def record_of(config: LatencyConfig, subnet: Subnet, device: str, median_ms: float, p90_ms: float, runs: int) -> LatencyRecord:
-    """The record of a measurement on that device, of the conditions in the configuration."""
+def record_of(
+    config: LatencyConfig, subnet: Subnet, device: str, median_ms: float, p90_ms: float, runs: int, drift: float = 1.0
+) -> LatencyRecord:
+    """The record of a measurement on that device, of the conditions in the configuration; drift 1 where single runs are not told."""
     conditions = (device, config.runtime, config.dtype, config.threads, config.seq_len)
-    return LatencyRecord("given", subnet, *conditions, "measured", median_ms, p90_ms, runs)
+    return LatencyRecord("given", subnet, *conditions, "measured", median_ms, p90_ms, runs, drift)

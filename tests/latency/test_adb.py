@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bertnas_jax.latency.adb import core_mask, find_phone, parse_devices
+from bertnas_jax.latency.adb import core_mask, find_phone, parse_clocks, parse_devices
 from bertnas_jax.latency.devices import core_set, core_sets, load_profile
 
 PIXEL_4 = load_profile("pixel_4")
@@ -43,3 +43,9 @@ def test_a_missing_adb_is_named(monkeypatch, tmp_path):
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(RuntimeError, match="adb must be on the PATH, got none; install"):
         find_phone()
+
+
+def test_clocks_are_by_number_and_a_core_without_one_is_named():
+    assert parse_clocks("0 1800000\n10 3000000\n2 2400000\n") == (1800000, 2400000, 3000000)
+    with pytest.raises(ValueError, match="must tell its highest clock, got '1'"):
+        parse_clocks("0 1800000\n1\n")
