@@ -16,7 +16,7 @@ setup(
     packages=find_packages(include=["bertnas_jax", "bertnas_jax.*"]),
     package_data={
         "bertnas_jax.export": ["c_sources/*"],
-        "bertnas_jax.latency": ["devices/*.json", "devices/library/*.json", "simulate/calibrations/*.json"],
+        "bertnas_jax.latency": ["time_model.c", "devices/*.json", "devices/library/*.json", "simulate/calibrations/*.json"],
     },
     python_requires=">=3.11,<3.12",
     install_requires=[
@@ -47,8 +47,9 @@ setup(
         "hub": ["datasets"],  # tasks named hub:name/config
         "opencl": ["pyopencl"],  # runs what --target=android-opencl exports; a device without a GPU: Debian's pocl-opencl-icd
         "peers": PEERS,  # what python -m bertnas_jax.benchmark compares with
+        "rpc": ["tornado"],  # TVM's RPC tracker: --measure --tracker
         "tpu": ["libtpu"],  # python -m bertnas_jax.train --plan compiles for TPUs without one
         # TensorFlow is an oracle of the tests alone: the .tflite files are written without it.
-        "test": ["beartype", "datasets", "hypothesis", "pyopencl", "pytest", "tensorflow-cpu", *PEERS],
+        "test": ["beartype", "datasets", "hypothesis", "pyopencl", "pytest", "tensorflow-cpu", "tornado", *PEERS],
     },
 )

@@ -1,9 +1,11 @@
-"""Prices models on phones that are not here, and says how sure that is.
+"""Prices models on phones that are not here, and says how sure that is; measures on those that are.
 
   python -m bertnas_jax.latency --list
   python -m bertnas_jax.latency --explain --device=galaxy_s20 --core_set="1 large + 1 medium" --dtype=int8 --seq_len=128
   python -m bertnas_jax.latency --new_profile=my_phone --clusters=2xCortex-A76@2.2,6xCortex-A55@2.0 --dram_gb_s=17
   python -m bertnas_jax.latency --validate=FOLDER
+  python -m bertnas_jax.latency --measure --runtime=tvm --tracker=HOST:9190 --key=KEY --model_file=model.so --subnet=subnet.json
+  python -m bertnas_jax.latency --measure --runtime=tflite --adb --benchmark_model=benchmark_model --model_file=model.tflite --subnet=subnet.json
 """
 
 from absl import app, flags

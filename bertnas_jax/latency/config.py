@@ -6,7 +6,7 @@ import dataclasses
 
 from bertnas_jax.knobs import check_knobs, knob
 
-_ACTIONS = ("--list", "--explain", "--new_profile", "--refit", "--validate")
+_ACTIONS = ("--list", "--explain", "--new_profile", "--refit", "--validate", "--measure")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -22,6 +22,19 @@ class LatencyConfig:
     new_profile: str = knob("", "Prints a draft of a device profile of this name, from --clusters and --dram_gb_s.")
     refit: str = knob("", "A folder with phone_cpu_transformers.csv and phone_gpu_gemms.csv: fits both calibrations again (minutes).")
     validate: str = knob("", "The same folder: writes tables and a plot of held-out errors under benchmarks/results/ (minutes).")
+    measure: bool = knob(False, "Times --model_file on a device that is there, by --tracker or --adb, and appends to --out.")
+    model_file: str = knob("", "What is timed: model_<cpu>.so (tvm), model.tflite (tflite), the folder of bertnas_jax.export (c).")
+    runtime: str = knob("tvm", "tvm by --tracker, tflite or c by --adb.", choices=("tvm", "tflite", "c"))
+    tracker: str = knob("", "host:port of a TVM RPC tracker.")
+    key: str = knob("", "The key that the device gave the tracker.")
+    adb: bool = knob(False, "Reaches an Android phone by adb; --core_set of --device are the cores, any if --core_set=any.")
+    serial: str = knob("", "The phone's serial number, where there are several.")
+    benchmark_model: str = knob("", "LiteRT's benchmark_model for Android, a file of that name.")
+    compiler: str = knob("", "The C compiler of the Android NDK, for --runtime=c.")
+    threads: int = knob(1, "Threads of the measurement.", lower=1, upper=64)
+    runs: int = knob(50, "Timed runs.", lower=1, upper=100000)
+    warmup: int = knob(5, "Runs before them.", lower=0, upper=1000)
+    out: str = knob("latency.jsonl", "Where the measurement is appended to.")
     device: str = knob("pixel_4", "The device, by the name of its profile.")
     core_set: str = knob("1 large", 'Its cores, such as "1 large + 1 medium", or "gpu".')
     dtype: str = knob("float32", "float32 or int8 on a CPU, float16 on a GPU.", choices=("float32", "float16", "int8"))
@@ -42,4 +55,4 @@ class LatencyConfig:
             raise ValueError(f"one of {', '.join(_ACTIONS)} must be given, got none; --help explains them")
 
     def _asked(self) -> list[str]:
-        return [f"--{name}" for name in ("list", "explain", "new_profile", "refit", "validate") if getattr(self, name)]
+        return [f"--{name}" for name in ("list", "explain", "new_profile", "refit", "validate", "measure") if getattr(self, name)]

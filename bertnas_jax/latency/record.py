@@ -11,7 +11,7 @@ from collections.abc import Iterable
 
 from bertnas_jax.space import Subnet
 
-RUNTIMES = ("tvm", "tflite")
+RUNTIMES = ("tvm", "tflite", "c")  # c: the library that bertnas_jax.export writes
 SOURCES = ("measured", "simulated", "table")
 
 

@@ -34,6 +34,10 @@ def run(config: LatencyConfig) -> str:
         return list_devices()
     if config.explain:
         return explain(config)
+    if config.measure:
+        from bertnas_jax.latency.on_device import measure_on_device  # TVM takes seconds to load
+
+        return measure_on_device(config)
     if config.new_profile:
         return json.dumps(draft_profile(config.new_profile, config.clusters, config.dram_gb_s), indent=1)
     folder = pathlib.Path(config.refit).expanduser()

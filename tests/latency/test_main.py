@@ -7,6 +7,7 @@ import sys
 import pytest
 
 from bertnas_jax.latency.devices import parse_profile
+from bertnas_jax.space import Subnet
 from tests.conftest import REPOSITORY
 
 pytestmark = pytest.mark.slow
@@ -41,10 +42,12 @@ def test_a_draft_is_a_profile():
         (["--explain", "--device=pixel5"], "the nearest are pixel_"),
         (["--explain", "--core_set=2 large"], "which has 1 large"),
         (["--explain", "--dtype=float16"], "float16 is priced on GPUs"),
+        (["--measure", "--tracker=127.0.0.1:1", "--model_file=m", "--subnet={subnet}", "--key=k"], "must be reachable at 127.0.0.1:1"),
     ],
 )
-def test_wrong_input_ends_with_a_message_and_no_traceback(arguments, message):
-    ended = latency(*arguments)
+def test_wrong_input_ends_with_a_message_and_no_traceback(arguments, message, tmp_path):
+    (tmp_path / "subnet.json").write_text(Subnet.uniform(2, 32, 4, 48).to_json())
+    ended = latency(*(argument.format(subnet=tmp_path / "subnet.json") for argument in arguments))
     said = ended.stderr + ended.stdout
     assert ended.returncode != 0
     assert message in said and "Traceback" not in said

@@ -1,0 +1,94 @@
+"""What `python -m bertnas_jax.latency --measure` does: a model timed on a device that is there, and its record kept."""
+
+from __future__ import annotations
+
+import pathlib
+
+from bertnas_jax.latency.adb import Adb, core_mask, find_phone
+from bertnas_jax.latency.benchmark_model import BenchmarkOutput, benchmark_command, measure_tflite
+from bertnas_jax.latency.c_model import measure_c_model
+from bertnas_jax.latency.config import LatencyConfig
+from bertnas_jax.latency.devices import core_set, load_profile
+from bertnas_jax.latency.fill_table import full_inputs
+from bertnas_jax.latency.measure import Timing
+from bertnas_jax.latency.record import LatencyRecord, append_records
+from bertnas_jax.latency.rpc import connect_device, measure_by_rpc
+from bertnas_jax.space import Subnet
+
+ANY_CORES = "any"
+_SESSION_S = 600.0
+
+
+def measure_on_device(config: LatencyConfig) -> str:
+    """Measures, appends the record to `config.out`, and tells it.
+
+    Raises:
+      ValueError: what is needed is not given, or does not fit the runtime.
+      RuntimeError: the device, its tracker or adb is missing, or a program on it fails.
+    """
+    _check(config)
+    subnet = Subnet.from_json(pathlib.Path(config.subnet).expanduser().read_text(encoding="utf-8"))
+    record = _by_tracker(config, subnet) if config.tracker else _by_adb(config, subnet)
+    append_records(pathlib.Path(config.out).expanduser(), [record])
+    figures = f"median {record.median_ms:.3f} ms, 90 % within {record.p90_ms:.3f} ms, {record.runs} runs"
+    return f"{record.device}, {record.runtime}, {record.dtype}, {record.threads} threads, L={record.seq_len}: measured {figures}"
+
+
+def _check(config: LatencyConfig) -> None:
+    if bool(config.tracker) == config.adb:
+        given = "both" if config.adb else "neither"
+        raise ValueError(f"--measure must have one of --tracker and --adb, got {given}; give where the device is")
+    if (config.runtime == "tvm") != bool(config.tracker):
+        way = "--tracker" if config.tracker else "--adb"
+        raise ValueError(f"runtime must be tvm with --tracker, tflite or c with --adb, got {config.runtime} with {way}; change one")
+    needed = ["model_file", "subnet"] + (["key"] if config.tracker else ["benchmark_model"] if config.runtime == "tflite" else [])
+    for name in needed:
+        if not getattr(config, name):
+            raise ValueError(f"{name} must be given to measure {config.runtime}, got ''; give --{name}")
+
+
+def _by_tracker(config: LatencyConfig, subnet: Subnet) -> LatencyRecord:
+    session = connect_device(config.tracker, config.key, _SESSION_S)
+    library = pathlib.Path(config.model_file).expanduser()
+    timing, _ = measure_by_rpc(session, library, full_inputs(config.seq_len), config.threads, config.runs)
+    return record_of(config, subnet, config.key, timing.median_ms, timing.p90_ms, timing.runs, timing.reference_drift)
+
+
+def _by_adb(config: LatencyConfig, subnet: Subnet) -> LatencyRecord:
+    phone = find_phone(config.serial)
+    gpu, model = config.core_set == "gpu", pathlib.Path(config.model_file).expanduser()
+    mask = "" if gpu or config.core_set == ANY_CORES else _mask(config, phone)
+    if config.runtime == "c":
+        if gpu:
+            raise ValueError("core_set must be of a CPU for runtime c, got 'gpu'; name cores")
+        timing: Timing = measure_c_model(phone, model, config.compiler, config.threads, config.runs, config.warmup, mask)
+        return record_of(config, subnet, phone.model_name(), timing.median_ms, timing.p90_ms, timing.runs, timing.reference_drift)
+    command = benchmark_command(model.name, config.threads, config.runs, config.warmup, mask, gpu)
+    output = measure_tflite(phone, pathlib.Path(config.benchmark_model).expanduser(), model, command)
+    return record_of(config, subnet, phone.model_name(), *percentiles_of(output), output.runs)
+
+
+def _mask(config: LatencyConfig, phone: Adb) -> str:
+    cores = core_set(load_profile(config.device), config.core_set)
+    if config.threads > cores.threads:
+        raise ValueError(f"threads must be at most the cores of {config.core_set!r}, got {config.threads}; give fewer, or more cores")
+    return core_mask(cores, phone.clocks_khz())
+
+
+def percentiles_of(output: BenchmarkOutput) -> tuple[float, float]:
+    """Median and an upper bound of the 90th percentile: benchmark_model tells the 95th.
+
+    Raises:
+      ValueError: it is a version that tells neither.
+    """
+    if output.median_ms is None or output.p95_ms is None:
+        raise ValueError(f"benchmark_model must print median and p95, got mean {output.mean_ms} ms alone; use a newer one")
+    return output.median_ms, output.p95_ms
+
+
+def record_of(
+    config: LatencyConfig, subnet: Subnet, device: str, median_ms: float, p90_ms: float, runs: int, drift: float = 1.0
+) -> LatencyRecord:
+    """The record of a measurement on that device, of the conditions in the configuration; drift 1 where single runs are not told."""
+    conditions = (device, config.runtime, config.dtype, config.threads, config.seq_len)
+    return LatencyRecord("given", subnet, *conditions, "measured", median_ms, p90_ms, runs, drift)
