@@ -13,6 +13,8 @@ from collections.abc import Sequence
 from bertnas_jax.latency.adb import REMOTE, Adb
 
 PROGRAM = "benchmark_model"
+# Of what it draws its inputs, both ends included: ids that every vocabulary has, a sentence without padding, one segment.
+_RANGES = {"input_ids": (0, 99), "attention_mask": (1, 1), "token_type_ids": (0, 0)}
 _STATISTICS = re.compile(r"\bcount=(\d+)((?: [a-z0-9]+=\S+)+)")
 _AVERAGE = re.compile(r"Inference \(avg\): (\S+)")
 _PEAK = re.compile(r"Overall peak memory footprint \(MB\) via periodic monitoring: (\S+)")
@@ -30,14 +32,18 @@ class BenchmarkOutput:
     peak_mb: float | None
 
 
-def benchmark_command(model: str, threads: int, runs: int, warmup: int, mask: str = "", gpu: bool = False) -> list[str]:
+def benchmark_command(model: str, seq_len: int, threads: int, runs: int, warmup: int, mask: str = "", gpu: bool = False) -> list[str]:
     """The command for the phone, model and program being in `REMOTE`; `mask` as `taskset` takes it, '' for any core."""
     pinned = ["taskset", mask] if mask else []
     delegate = "--use_gpu=true" if gpu else "--use_xnnpack=true"
     # The defaults of min_secs are 1 and of warmup_min_secs 0.5: with 0 the runs are as many as asked for.
     counts = [f"--warmup_runs={warmup}", "--warmup_min_secs=0", f"--num_runs={runs}", "--min_secs=0"]
     graph = [f"--graph={REMOTE}/{model}", f"--num_threads={threads}"]
-    return [*pinned, f"{REMOTE}/{PROGRAM}", *graph, delegate, *counts, "--report_peak_memory_footprint=true"]
+    ranges = ":".join(f"{name},{least},{most}" for name, (least, most) in _RANGES.items())
+    shapes = ":".join([f"1,{seq_len}"] * len(_RANGES))
+    # Without a range it draws any int32, and the lookup of an id that the vocabulary lacks fails.
+    inputs = [f"--input_layer={','.join(_RANGES)}", f"--input_layer_shape={shapes}", f"--input_layer_value_range={ranges}"]
+    return [*pinned, f"{REMOTE}/{PROGRAM}", *graph, *inputs, delegate, *counts, "--report_peak_memory_footprint=true"]
 
 
 def parse_benchmark(text: str) -> BenchmarkOutput:

@@ -63,7 +63,7 @@ def _by_adb(config: LatencyConfig, subnet: Subnet) -> LatencyRecord:
             raise ValueError("core_set must be of a CPU for runtime c, got 'gpu'; name cores")
         timing: Timing = measure_c_model(phone, model, config.compiler, config.threads, config.runs, config.warmup, mask)
         return record_of(config, subnet, phone.model_name(), timing.median_ms, timing.p90_ms, timing.runs, timing.reference_drift)
-    command = benchmark_command(model.name, config.threads, config.runs, config.warmup, mask, gpu)
+    command = benchmark_command(model.name, config.seq_len, config.threads, config.runs, config.warmup, mask, gpu)
     output = measure_tflite(phone, pathlib.Path(config.benchmark_model).expanduser(), model, command)
     return record_of(config, subnet, phone.model_name(), *percentiles_of(output), output.runs)
 

@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from bertnas_jax.export import INPUT_NAMES
 from bertnas_jax.latency.benchmark_model import BenchmarkOutput, benchmark_command, parse_benchmark
 from bertnas_jax.latency.on_device import percentiles_of
 from tests.conftest import REPOSITORY
@@ -37,12 +38,19 @@ def test_output_that_ends_early_is_refused(text):
 
 
 def test_the_command_pins_and_counts():
-    command = benchmark_command("model.tflite", threads=2, runs=30, warmup=5, mask="90")
+    command = benchmark_command("model.tflite", 64, threads=2, runs=30, warmup=5, mask="90")
     assert command[:3] == ["taskset", "90", "/data/local/tmp/bertnas/benchmark_model"]
     wanted = {"--graph=/data/local/tmp/bertnas/model.tflite", "--num_threads=2", "--use_xnnpack=true", "--warmup_runs=5", "--num_runs=30"}
     assert wanted <= set(command)
 
 
+def test_inputs_are_sentences():
+    command = benchmark_command("model.tflite", 64, threads=2, runs=30, warmup=5)
+    assert f"--input_layer={','.join(INPUT_NAMES)}" in command, "ranges go by the names of the exported model"
+    assert "--input_layer_shape=1,64:1,64:1,64" in command
+    assert "--input_layer_value_range=input_ids,0,99:attention_mask,1,1:token_type_ids,0,0" in command
+
+
 def test_a_gpu_takes_no_mask_and_no_xnnpack():
-    command = benchmark_command("model.tflite", threads=1, runs=30, warmup=5, gpu=True)
+    command = benchmark_command("model.tflite", 64, threads=1, runs=30, warmup=5, gpu=True)
     assert "taskset" not in command and "--use_gpu=true" in command and "--use_xnnpack=true" not in command
