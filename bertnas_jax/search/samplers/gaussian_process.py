@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 import numpy as np
 from jaxtyping import Float
-from scipy.linalg import cho_factor, cho_solve
+from scipy.linalg import eigh
 from scipy.spatial.distance import cdist
 
 from bertnas_jax.space import SearchSpace, Subnet
@@ -43,7 +43,7 @@ class GaussianProcess:
 
     known: Float[np.ndarray, "n sizes"]
     weights: Float[np.ndarray, " n"]
-    factor: tuple
+    inverse: Float[np.ndarray, "n n"]
     kernel: tuple[float, float]
     mean: float
     deviation: float
@@ -54,20 +54,22 @@ class GaussianProcess:
         mean, deviation = float(accuracies.mean()), float(accuracies.std()) or 1.0
         values = (accuracies - mean) / deviation
         best, best_likelihood = None, -math.inf
-        for scale, linear, noise in itertools.product(_SCALES, _LINEAR, _NOISE):
-            covariance = _covariance(known, known, (scale, linear)) + noise * np.eye(len(known))
-            factor = cho_factor(covariance, lower=True)
-            weights = cho_solve(factor, values)
-            likelihood = -0.5 * values @ weights - np.log(np.diag(factor[0])).sum()
-            if likelihood > best_likelihood:
-                best, best_likelihood = cls(known, weights, factor, (scale, linear), mean, deviation), likelihood
+        for kernel in itertools.product(_SCALES, _LINEAR):
+            spectrum, basis = eigh(_covariance(known, known, kernel))  # once for every noise
+            for noise in _NOISE:
+                powers = np.maximum(spectrum, 0.0) + noise
+                turned = basis.T @ values
+                likelihood = -0.5 * np.sum(turned**2 / powers + np.log(powers))
+                if likelihood > best_likelihood:
+                    inverse = (basis / powers) @ basis.T
+                    best, best_likelihood = cls(known, inverse @ values, inverse, kernel, mean, deviation), likelihood
         return best
 
     def predict(self, wanted: Float[np.ndarray, "m sizes"]) -> tuple[Float[np.ndarray, " m"], Float[np.ndarray, " m"]]:
         """Mean and deviation of the accuracy, without the noise of an evaluation."""
         cross = _covariance(wanted, self.known, self.kernel)
-        explained = np.einsum("mn,nm->m", cross, cho_solve(self.factor, cross.T))
-        scale, linear = self.kernel
+        explained = np.sum((cross @ self.inverse) * cross, axis=1)
+        _, linear = self.kernel
         own = linear * (1 + (wanted**2).sum(axis=1)) + 1 - linear
         deviation = np.sqrt(np.maximum(own - explained, 1e-10))
         return self.mean + self.deviation * (cross @ self.weights), self.deviation * deviation

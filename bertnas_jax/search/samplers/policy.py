@@ -1,9 +1,10 @@
-"""A recurrent policy over Subnets: it chooses a depth, then a hidden width, then heads and ffn of block after block."""
+"""A recurrent policy over Subnets: told which latency to aim at, it chooses a depth, then a hidden width, then heads and ffn of block after block."""
 
 from __future__ import annotations
 
+import dataclasses
 import functools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import jax
 import jax.numpy as jnp
@@ -17,6 +18,7 @@ from bertnas_jax.space import Layer, SearchSpace, Subnet
 WIDTH = 32
 LEARNING_RATE = 0.03  # found on a made-up table; 200 evaluations leave no time for the small steps of longer searches
 DEPTH, SIZES = 0, 1  # the phases: which choices are learnt
+TARGETS = 4  # latencies that a Subnet may be asked for
 
 
 class Policy(nnx.Module):
@@ -30,7 +32,7 @@ class Policy(nnx.Module):
         self.kinds = tuple(min(step, 2 + step % 2) for step in range(len(menus)))  # depth, hidden, heads, ffn
         self.sizes = tuple(len(menu) for menu in menus)
         most = max(self.sizes)
-        self.embed = nnx.Embed(1 + 4 * most, WIDTH, rngs=rngs)
+        self.embed = nnx.Embed(TARGETS + 4 * most, WIDTH, rngs=rngs)
         self.cell = nnx.GRUCell(WIDTH, WIDTH, rngs=rngs)
         self.heads = nnx.Linear(WIDTH, 4 * most, kernel_init=nnx.initializers.normal(0.01), rngs=rngs)
 
@@ -41,16 +43,16 @@ class Policy(nnx.Module):
         logits = self.heads(out).reshape(-1, 4, most)[:, self.kinds[step]]
         return carry, jnp.where(jnp.arange(most)[None] < self.sizes[step], logits, -jnp.inf)
 
-    def run(self, pick, batch: int) -> None:
-        """Step by step: `pick(step, logits)` gives the choices [B] that the next step reads."""
-        carry, before = jnp.zeros((batch, WIDTH)), jnp.zeros(batch, jnp.int32)
+    def run(self, pick: Callable[[int, Array], Array], target: Int[Array, ""], batch: int) -> None:
+        """Step by step from the number of the target: `pick(step, logits)` gives the choices [B] that the next step reads."""
+        carry, before = jnp.zeros((batch, WIDTH)), jnp.full(batch, target)
         for step, kind in enumerate(self.kinds):
             carry, logits = self.logits_after(carry, before, step)
-            before = 1 + kind * max(self.sizes) + pick(step, logits)
+            before = TARGETS + kind * max(self.sizes) + pick(step, logits)
 
 
 @nnx.jit(static_argnums=(2,))
-def draw(policy: Policy, key: Array, batch: int) -> Int[Array, "B S"]:
+def draw(policy: Policy, key: Array, batch: int, target: Int[Array, ""]) -> Int[Array, "B S"]:
     """Choices of a batch of Subnets; those of blocks beyond a Subnet's depth are to be ignored."""
     chosen = []
 
@@ -58,35 +60,52 @@ def draw(policy: Policy, key: Array, batch: int) -> Int[Array, "B S"]:
         chosen.append(jax.random.categorical(jax.random.fold_in(key, step), logits).astype(jnp.int32))
         return chosen[-1]
 
-    policy.run(pick, batch)
+    policy.run(pick, target, batch)
     return jnp.stack(chosen, axis=1)
 
 
-def _loss(policy: Policy, choices: Int[Array, " S"], used: Float[Array, " S"], advantage: Array, entropy_bonus: Array) -> Array:
+@dataclasses.dataclass(frozen=True)
+class Lesson:
+    """The choices of a Subnet by number, 1 for those that are learnt and 0 for others, the target it was drawn for, and its advantage."""
+
+    choices: Int[Array, " S"]
+    used: Float[Array, " S"]
+    target: Int[Array, ""]
+    advantage: Float[Array, ""]
+
+
+jax.tree_util.register_dataclass(Lesson, ["choices", "used", "target", "advantage"], [])
+
+
+def _loss(policy: Policy, lesson: Lesson, entropy_bonus: float) -> Array:
     terms = []
 
     def pick(step, logits):
         log_p = jax.nn.log_softmax(logits[0])
         entropy = -jnp.sum(jnp.where(jnp.isfinite(log_p), jnp.exp(log_p) * log_p, 0.0))
-        terms.append(used[step] * (advantage * log_p[choices[step]] + entropy_bonus * entropy))
-        return choices[step][None]
+        terms.append(lesson.used[step] * (lesson.advantage * log_p[lesson.choices[step]] + entropy_bonus * entropy))
+        return lesson.choices[step][None]
 
-    policy.run(pick, 1)
+    policy.run(pick, lesson.target, 1)
     return -functools.reduce(jnp.add, terms)
 
 
-@nnx.jit
-def learn(
-    policy: Policy, optimizer: nnx.Optimizer, choices: Int[Array, " S"], used: Float[Array, " S"], advantage: Array, entropy_bonus: Array
-) -> None:
-    """One step of REINFORCE (Williams 1992, equation 11) on the choices in use; the bonus is per nat of a choice's entropy."""
-    optimizer.update(policy, nnx.grad(_loss)(policy, choices, used, advantage, entropy_bonus))
+@nnx.jit(static_argnums=(3,))
+def learn(policy: Policy, optimizer: nnx.Optimizer, lesson: Lesson, entropy_bonus: float) -> None:
+    """One step of REINFORCE (Williams 1992, section 4) on the choices in use; the bonus is per nat of a choice's entropy."""
+    optimizer.update(policy, nnx.grad(_loss)(policy, lesson, entropy_bonus))
+
+
+@functools.cache
+def _steps() -> optax.GradientTransformation:
+    """Made once, so that `learn` is compiled once for a space."""
+    return optax.chain(optax.clip_by_global_norm(1.0), optax.adam(LEARNING_RATE))
 
 
 def new_policy(space: SearchSpace, seed: int) -> tuple[Policy, nnx.Optimizer]:
     """A policy that chooses about evenly, and its optimizer."""
     policy = Policy(space, nnx.Rngs(seed))
-    return policy, nnx.Optimizer(policy, optax.chain(optax.clip_by_global_norm(1.0), optax.adam(LEARNING_RATE)), wrt=nnx.Param)
+    return policy, nnx.Optimizer(policy, _steps(), wrt=nnx.Param)
 
 
 def numbered(subnet: Subnet, space: SearchSpace) -> Int[np.ndarray, " S"]:
