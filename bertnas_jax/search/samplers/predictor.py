@@ -15,6 +15,7 @@ import optuna
 from jaxtyping import Float
 from optuna.trial import FrozenTrial
 from scipy.special import ndtr
+from threadpoolctl import threadpool_limits
 
 from bertnas_jax.search.evaluated import Evaluated, pareto_front
 from bertnas_jax.search.samplers.gaussian_process import GaussianProcess, features
@@ -34,19 +35,24 @@ class Predictor(SubnetSampler):
         if len(past.evaluated) < FIRST:
             return self.limits.draws(rng)
         front = pareto_front(past.evaluated)
-        known = list(dict.fromkeys((*front, *past.evaluated[-FITTED:])))
-        space = self.limits.space
-        process = GaussianProcess.fit(features([one.subnet for one in known], space), np.array([one.accuracy for one in known]))
         pool = self._pool(front, past, rng)
         if not pool:
             return iter(())
-        mean, deviation = process.predict(features(pool, space))
+        mean, deviation = self._predicted(list(dict.fromkeys((*front, *past.evaluated[-FITTED:]))), pool)
         if past.turn % 2:
             gain = expected_improvement(mean, deviation, front[-1].accuracy)
         else:
             latencies_ms = np.array([self.limits.price_ms(subnet) for subnet in pool])
             gain = expected_widening(mean, deviation, latencies_ms, front, self.limits.budget_ms)
         return (pool[i] for i in np.argsort(-gain, kind="stable"))
+
+    def _predicted(self, known: Sequence[Evaluated], pool: Sequence[Subnet]) -> tuple[Float[np.ndarray, " m"], Float[np.ndarray, " m"]]:
+        """Mean and deviation of the pool's accuracies, by what these have."""
+        space = self.limits.space
+        # Matrices this small lose by threads, and on cores that are taken they lose a hundredfold.
+        with threadpool_limits(1):
+            process = GaussianProcess.fit(features([one.subnet for one in known], space), np.array([one.accuracy for one in known]))
+            return process.predict(features(pool, space))
 
     def _pool(self, front: Sequence[Evaluated], past: Past, rng: random.Random) -> list[Subnet]:
         """Unseen Subnets under the budget: all of a small space, else random ones and relatives of the front."""
