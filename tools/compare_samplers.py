@@ -101,8 +101,14 @@ def table_of_run(workdir: str, choices: dict[str, tuple[int, ...]], dev_subset: 
     table = KernelTable.load(prices)
     scorer = SupernetScorer(Supernet(whole, trained.job.bert), trained.weights, trained.job.feed, dev_subset, config.seed)
     subnets = {subnet.describe(): subnet for subnet in space.enumerate(MOST)}
-    names = tqdm(subnets, desc="table", unit="subnet", mininterval=1.0)
-    scored = recorded(folder / "accuracy.jsonl", "subnet", names, lambda name: {"accuracy": scorer.on_part(subnets[name])})
+    bar = tqdm(total=len(subnets), desc="table, those not yet written down", unit="subnet", mininterval=1.0)
+
+    def record(name: str) -> dict:
+        bar.update()
+        return {"accuracy": scorer.on_part(subnets[name])}
+
+    with bar:
+        scored = recorded(folder / "accuracy.jsonl", "subnet", subnets, record)
     rows = {one: Evaluated(one, row["accuracy"], table.price_ms(one)) for one, row in zip(subnets.values(), scored, strict=True)}
     return Table(space, rows, sources(config) | settings | {"metric": trained.job.feed.task.metric})
 

@@ -18,6 +18,7 @@ from bertnas_jax.space import Layer, SearchSpace, Subnet
 WIDTH = 32
 LEARNING_RATE = 0.03  # found on a made-up table; 200 evaluations leave no time for the small steps of longer searches
 DEPTH, SIZES = 0, 1  # the phases: which choices are learnt
+NO_CHOICE = -1e9  # a finite logit: the entropy of odds of 0 has no gradient at minus infinity
 TARGETS = 4  # latencies that a Subnet may be asked for
 
 
@@ -37,11 +38,11 @@ class Policy(nnx.Module):
         self.heads = nnx.Linear(WIDTH, 4 * most, kernel_init=nnx.initializers.normal(0.01), rngs=rngs)
 
     def logits_after(self, carry: Float[Array, "B W"], before: Int[Array, " B"], step: int) -> tuple[Array, Array]:
-        """The state and the logits [B, C] of this step, those of choices that it has not at -inf."""
+        """The state and the logits [B, C] of this step, those of choices that it has not at NO_CHOICE."""
         carry, out = self.cell(carry, self.embed(before))
         most = max(self.sizes)
         logits = self.heads(out).reshape(-1, 4, most)[:, self.kinds[step]]
-        return carry, jnp.where(jnp.arange(most)[None] < self.sizes[step], logits, -jnp.inf)
+        return carry, jnp.where(jnp.arange(most)[None] < self.sizes[step], logits, NO_CHOICE)
 
     def run(self, pick: Callable[[int, Array], Array], target: Int[Array, ""], batch: int) -> None:
         """Step by step from the number of the target: `pick(step, logits)` gives the choices [B] that the next step reads."""
@@ -82,7 +83,7 @@ def _loss(policy: Policy, lesson: Lesson, entropy_bonus: float) -> Array:
 
     def pick(step, logits):
         log_p = jax.nn.log_softmax(logits[0])
-        entropy = -jnp.sum(jnp.where(jnp.isfinite(log_p), jnp.exp(log_p) * log_p, 0.0))
+        entropy = -jnp.sum(jnp.exp(log_p) * log_p)
         terms.append(lesson.used[step] * (lesson.advantage * log_p[lesson.choices[step]] + entropy_bonus * entropy))
         return lesson.choices[step][None]
 
