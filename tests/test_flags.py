@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from bertnas_jax.benchmark.config import BenchmarkConfig
 from bertnas_jax.flags import config_from_flags, config_from_json, config_to_flagfile, config_to_json, define_flags
-from bertnas_jax.search.config import BudgetConfig, SamplerConfig, SearchConfig
+from bertnas_jax.search.config import SAMPLERS, BudgetConfig, SamplerConfig, SearchConfig
 from bertnas_jax.train import SpaceConfig, SupernetConfig, SupernetTrainConfig, TrainConfig
 from tests.conftest import REPOSITORY
 
@@ -21,7 +21,7 @@ configs = st.builds(
     max_length=st.integers(8, 64),
     space=st.builds(SpaceConfig, depths=st.sampled_from([(), (1, 2), (3,)]), keep=st.sampled_from(["first", "even", "importance"])),
     budget=st.builds(BudgetConfig, latency_ms=st.floats(0.1, 1e5), seq_len=st.integers(64, 512)),
-    sampler=st.builds(SamplerConfig, evaluations=st.integers(1, 500)),
+    sampler=st.builds(SamplerConfig, sampler=st.sampled_from(SAMPLERS), evaluations=st.integers(1, 500)),
     supernet=st.builds(SupernetTrainConfig, epochs=st.floats(0.01, 9), learning_rate=st.floats(1e-6, 1e-2)),
 )
 

@@ -41,12 +41,21 @@ class BudgetConfig:
         return self.latency_ms > 0 or self.speedup_over_bert_base > 0
 
 
+SAMPLERS = ("controller", "nsga2", "evolution", "predictor", "random", "uniform")
+
+
 @dataclasses.dataclass(frozen=True)
 class SamplerConfig:
     """How the space is searched."""
 
+    sampler: str = knob(
+        "nsga2",
+        "What proposes Subnets: a recurrent controller (arXiv 2009.06823), NSGA-II, regularised evolution, a Gaussian process of the "
+        "accuracy, chance, or nets of equal blocks alone.",
+        choices=SAMPLERS,
+    )
     evaluations: int = knob(64, "Subnets whose accuracy is evaluated.", lower=1, upper=1_000_000)
-    population: int = knob(16, "Population of NSGA-II.", lower=2, upper=10_000)
+    population: int = knob(16, "Population of nsga2 and evolution.", lower=2, upper=10_000)
     dev_subset: int = knob(512, "Dev examples an evaluation uses; the finalists are scored on all of them.", lower=1)
     finalists: int = knob(3, "Best subnets that are scored on the whole dev split, built and measured.", lower=1, upper=100)
 

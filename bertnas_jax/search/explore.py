@@ -1,9 +1,8 @@
-"""The search stage: evolution over the shared weights and the kernel table, from the uniformly shrunk nets on."""
+"""The search stage: the sampler over the shared weights and the kernel table, from the uniformly shrunk nets on."""
 
 from __future__ import annotations
 
 import dataclasses
-import itertools
 from collections.abc import Iterable
 
 from bertnas_jax.train import SupernetScorer
@@ -11,10 +10,11 @@ from bertnas_jax.search.evaluated import Evaluated, pareto_front
 from bertnas_jax.search.evolution import evolve
 from bertnas_jax.search.job import Job
 from bertnas_jax.search.latencies import Budget
+from bertnas_jax.search.samplers import Limits, uniform_nets
 from bertnas_jax.space import Subnet
 
 EVALUATED_FILE, UNIFORM_FILE = "search/evaluated.json", "search/uniform.json"
-NUM_UNIFORM = 8
+NUM_UNIFORM = 8  # where a search starts, and what it must beat: the equal blocks nearest to the budget
 
 
 def search_stage(job: Job, scorer: SupernetScorer, budget: Budget) -> list[Evaluated]:
@@ -25,7 +25,7 @@ def search_stage(job: Job, scorer: SupernetScorer, budget: Budget) -> list[Evalu
     """
     if not (job.folder.has(EVALUATED_FILE) and job.folder.has(UNIFORM_FILE)):
         config, limit_ms = job.config, budget.latency_ms * (1 - job.config.budget.margin)
-        uniform = _uniform_nets(job, budget, limit_ms)
+        uniform = uniform_nets(Limits(job.space, budget.table.price_ms, limit_ms))[-NUM_UNIFORM:]
         evaluated = evolve(
             job.space, scorer.on_part, budget.table.price_ms, limit_ms, config.sampler, config.seed, job.path("search"), uniform
         )
@@ -37,14 +37,6 @@ def search_stage(job: Job, scorer: SupernetScorer, budget: Budget) -> list[Evalu
 def read_evaluated(job: Job, name: str) -> list[Evaluated]:
     """What `search_stage` wrote to this file."""
     return [Evaluated(Subnet.from_fields(row["subnet"]), row["accuracy"], row["latency_ms"]) for row in job.folder.read_json(name)]
-
-
-def _uniform_nets(job: Job, budget: Budget, limit_ms: float) -> list[Subnet]:
-    """The uniformly shrunk nets that come nearest to the limit from below: where a search should start, and what it must beat."""
-    space, price_ms = job.space, budget.table.price_ms
-    sizes = itertools.product(space.depths, space.hiddens, space.heads, space.ffns)
-    nets = [Subnet.uniform(*size, head_dim=space.teacher.head_dim) for size in sizes]
-    return sorted((net for net in nets if price_ms(net) <= limit_ms), key=price_ms)[-NUM_UNIFORM:]
 
 
 def _fields(evaluated: Iterable[Evaluated]) -> list[dict]:

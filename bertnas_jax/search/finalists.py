@@ -13,7 +13,7 @@ from bertnas_jax.latency import Timing, append_records
 from bertnas_jax.train import SupernetScorer
 from bertnas_jax.search.config import BudgetConfig
 from bertnas_jax.search.evaluated import Evaluated, Finalist
-from bertnas_jax.search.evolution import InfeasibleBudget
+from bertnas_jax.search.samplers import InfeasibleBudget
 from bertnas_jax.search.job import Job
 from bertnas_jax.search.side_by_side import measure_side_by_side, record
 from bertnas_jax.space import Subnet

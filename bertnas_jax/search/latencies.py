@@ -6,7 +6,7 @@ import dataclasses
 
 from bertnas_jax.compiler import host_target
 from bertnas_jax.latency import KernelTable, append_records, fill_kernel_table
-from bertnas_jax.search.evolution import InfeasibleBudget
+from bertnas_jax.search.samplers import InfeasibleBudget
 from bertnas_jax.search.job import Job
 from bertnas_jax.search.side_by_side import BERT_BASE, REFERENCE, conditions_of, measure_side_by_side, record
 

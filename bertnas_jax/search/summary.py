@@ -46,7 +46,7 @@ def summarise(job: Job, budget: Budget, teacher: Teacher, winner: Bert, comparis
         "latencies": comparison["latencies"],
         "speedup_vs_tflite_bert_base": comparison["speedup_vs_tflite_bert_base"],
         "search": {
-            "method": "nsga2",
+            "method": config.sampler.sampler,
             "evaluated": len(job.folder.read_json(EVALUATED_FILE)),
             "space_size": job.space.count,
             "wall_s": seconds.get("search", 0.0),

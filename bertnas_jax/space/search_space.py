@@ -125,9 +125,10 @@ class SearchSpace:
             for layers in itertools.product(blocks, repeat=depth):
                 yield Subnet(hidden, self.teacher.head_dim, layers)
 
-    def sample(self, rng: random.Random) -> Subnet:
-        """A Subnet drawn choice by choice: depth and hidden, then heads and ffn of each block."""
-        depth, hidden = rng.choice(self.depths), rng.choice(self.hiddens)
+    def sample(self, rng: random.Random, depth: int | None = None) -> Subnet:
+        """A Subnet drawn choice by choice: depth, unless it is given, and hidden, then heads and ffn of each block."""
+        depth = rng.choice(self.depths) if depth is None else depth
+        hidden = rng.choice(self.hiddens)
         return Subnet(hidden, self.teacher.head_dim, tuple(self._sample_layer(rng) for _ in range(depth)))
 
     def _sample_layer(self, rng: random.Random) -> Layer:

@@ -1,11 +1,16 @@
 """The sampler on a made-up accuracy whose optimum is known: every block and neuron helps, and costs."""
 
+import subprocess
+import sys
+
 import pytest
 
 from bertnas_jax.search.config import SamplerConfig
 from bertnas_jax.search.evaluated import pareto_front
-from bertnas_jax.search.evolution import InfeasibleBudget, evolve
+from bertnas_jax.search.evolution import evolve
+from bertnas_jax.search.samplers import InfeasibleBudget
 from bertnas_jax.space import SearchSpace, Subnet
+from tests.conftest import REPOSITORY
 
 SPACE = SearchSpace(Subnet.uniform(4, 64, 4, 256), (1, 2, 3, 4), (32, 64), (2, 4), (64, 256))
 CONFIG = SamplerConfig(evaluations=40, population=8)
@@ -64,7 +69,7 @@ def test_an_interrupted_search_ends_as_if_it_had_not_been(tmp_path, stop_at):
 
 
 def test_an_infeasible_budget_names_the_nearest(tmp_path):
-    with pytest.raises(InfeasibleBudget, match=r"got 1.00 ms and [0-9.]+ ms for the nearest of .* proposals, D32-H16-N2-F64"):
+    with pytest.raises(InfeasibleBudget, match=r"got 1.00 ms and [0-9.]+ ms for the nearest of the [0-9]+ that were priced, D32-H16-N2-F64"):
         search(tmp_path, budget_ms=1.0, config=SamplerConfig(evaluations=1, population=8))
 
 
@@ -73,3 +78,28 @@ def test_a_small_space_is_searched_until_nothing_is_left(tmp_path):
     found = evolve(small, accuracy_of, latency_ms_of, 1e9, CONFIG, 0, tmp_path)
     assert {one.subnet for one in found} == set(small.enumerate())
     assert pareto_front(found)
+
+
+@pytest.mark.parametrize("name", ["evolution", "predictor", "random"])
+def test_any_sampler_is_searched_with(tmp_path, name):
+    config = SamplerConfig(sampler=name, evaluations=20, population=8)
+    found = search(tmp_path, config=config)
+    assert [one.subnet for one in found[:3]] == FIRST and len({one.subnet for one in found}) == 20
+
+
+def test_it_ends_when_nothing_is_left_and_says_so(tmp_path, capsys):
+    found = search(tmp_path, budget_ms=5.0, config=SamplerConfig(sampler="uniform"))
+    assert found and all(len(set(one.subnet.layers)) == 1 for one in found)
+    assert f"the search ends after {len(found)} evaluations: uniform must have" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_a_trial_of_a_process_that_was_killed_is_done_again(tmp_path):
+    whole = search(tmp_path / "whole")
+    script = (
+        "import os, pathlib, sys; from tests.search import test_evolution as t\n"
+        "t.search(pathlib.Path(sys.argv[1]), accuracy=lambda subnet: t.accuracy_of(subnet) if subnet in t.FIRST else os.kill(os.getpid(), 9))"
+    )
+    killed = subprocess.run([sys.executable, "-c", script, str(tmp_path / "again")], cwd=REPOSITORY, check=False, capture_output=True)
+    assert killed.returncode == -9, killed.stderr
+    assert search(tmp_path / "again") == whole

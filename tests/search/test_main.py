@@ -30,6 +30,7 @@ def test_help_teaches():
         (["--workdir=x", "--teacher_learning_rate=nan"], "learning_rate must be 1e-08 to 1.0, got nan"),
         (["--workdir=x", "--latency_ms=5", "--checkpoint=./nowhere"], "'./nowhere', which does not exist"),
         (["--workdir=x", "--latency_ms=5", "--task=./nowhere"], "nowhere"),
+        (["--workdir=x", "--latency_ms=5", "--sampler=tpe"], "value should be one of <controller|nsga2|evolution|predictor|random|uniform>"),
         (["--latency_ms=5"], "workdir must name a folder"),
         (["--workdir=x"], "a budget must be given"),
     ],

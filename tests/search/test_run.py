@@ -10,7 +10,7 @@ import pytest
 from bertnas_jax.model import load_checkpoint, read_config
 from bertnas_jax.report import write_report
 from bertnas_jax.search import compare, explore
-from bertnas_jax.search.evolution import InfeasibleBudget
+from bertnas_jax.search.samplers import InfeasibleBudget
 from bertnas_jax.search.run import run
 from bertnas_jax.space import Subnet
 from bertnas_jax.train import SupernetConfig

@@ -1,0 +1,28 @@
+"""The sampler of a configuration."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from bertnas_jax.search.config import SamplerConfig
+from bertnas_jax.search.samplers.aging import AgingEvolution
+from bertnas_jax.search.samplers.baselines import RandomSubnets, UniformSubnets
+from bertnas_jax.search.samplers.controller import Controller
+from bertnas_jax.search.samplers.limits import Limits
+from bertnas_jax.search.samplers.nsga2 import Nsga2
+from bertnas_jax.search.samplers.predictor import Predictor
+from bertnas_jax.search.samplers.subnet_sampler import SubnetSampler
+
+_MAKERS: Mapping[str, Callable[[Limits, int, SamplerConfig], SubnetSampler]] = {
+    "controller": lambda limits, seed, config: Controller(limits, seed, config.evaluations),
+    "nsga2": lambda limits, seed, config: Nsga2(limits, seed, config.population),
+    "evolution": lambda limits, seed, config: AgingEvolution(limits, seed, config.population),
+    "predictor": lambda limits, seed, config: Predictor(limits, seed),
+    "random": lambda limits, seed, config: RandomSubnets(limits, seed),
+    "uniform": lambda limits, seed, config: UniformSubnets(limits, seed),
+}
+
+
+def make_sampler(config: SamplerConfig, limits: Limits, seed: int) -> SubnetSampler:
+    """The sampler that `config.sampler` names."""
+    return _MAKERS[config.sampler](limits, seed, config)
