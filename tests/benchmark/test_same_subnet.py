@@ -75,6 +75,7 @@ def test_a_checkpoint_of_uneven_blocks_is_measured(tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("argument", "message"),
     [
