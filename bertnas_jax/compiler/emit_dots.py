@@ -13,11 +13,12 @@ import tvm
 from tvm import tirx
 from tvm.sym.analyzer import Analyzer
 from tvm.ir.expr import Expr
-from tvm.s_tir import SBlock, SBlockRealize
+from tvm.s_tir import SBlockRealize
 
 from bertnas_jax.compiler.emitter import dtype_of
 from bertnas_jax.compiler.integer_dot import IntegerDot, dot_of
 from bertnas_jax.compiler.loop_nest import COUNTED, count_bytes, count_flops
+from bertnas_jax.compiler.marked_loops import along_last, replace_marked
 from bertnas_jax.compiler.schedule_integer_gemm import DOT
 from bertnas_jax.compiler.schedule_kernels import KIND
 
@@ -40,24 +41,8 @@ def emit_dots(module: tvm.IRModule) -> tvm.IRModule:
     for variable, function in module.functions_items():
         if isinstance(function, tirx.PrimFunc) and function.attrs.get(KIND) == "integer_gemm":
             counted = {"flops": count_flops(function), "bytes": count_bytes(function)}
-            changed[variable] = function.with_body(_rewritten(function.body)).with_attr(COUNTED, counted)
+            changed[variable] = function.with_body(replace_marked(function.body, DOT, _dot_of)).with_attr(COUNTED, counted)
     return changed
-
-
-def _rewritten(node: tirx.Stmt) -> tirx.Stmt:
-    """The statement with every marked loop as a store of a register."""
-    if isinstance(node, tirx.For) and DOT in node.annotations:
-        return _dot_of(node)
-    if isinstance(node, tirx.For):
-        return tirx.For(node.loop_var, node.min, node.extent, node.kind, _rewritten(node.body), node.thread_binding, node.annotations)
-    if isinstance(node, tirx.SeqStmt):
-        return tirx.SeqStmt([_rewritten(child) for child in node.seq])
-    if isinstance(node, SBlockRealize) and not node.block.iter_vars:
-        block = node.block
-        body = _rewritten(block.body)
-        block = SBlock(block.iter_vars, block.reads, block.writes, block.name_hint, body, block.init, block.alloc_buffers)
-        return SBlockRealize(node.iter_values, node.predicate, block)
-    return node
 
 
 def _dot_of(loop: tirx.For) -> tirx.BufferStore:
@@ -91,7 +76,7 @@ def _indices_at(realize: SBlockRealize, loops: Sequence[tirx.Var], values: Seque
 
 def _vector(buffer: tirx.Var, indices: list[Expr], lanes: int) -> Expr:
     """Neighbours along the last axis."""
-    return tirx.BufferLoad(buffer, [*indices[:-1], tirx.Ramp(indices[-1], tirx.const(1, "int64"), lanes)])
+    return tirx.BufferLoad(buffer, along_last(indices, lanes))
 
 
 def _repeated(few: Expr, dot: IntegerDot) -> Expr:

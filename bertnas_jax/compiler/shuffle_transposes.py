@@ -19,6 +19,7 @@ from tvm.s_tir.schedule import SBlockRV
 
 from bertnas_jax.compiler.blocks import extent
 from bertnas_jax.compiler.loop_nest import expressions
+from bertnas_jax.compiler.marked_loops import along_last, replace_marked
 from bertnas_jax.compiler.vector_unit import vector_unit
 
 SQUARE = "bertnas.transposed_square"
@@ -45,20 +46,8 @@ def shuffle_transposes(module: tvm.IRModule) -> tvm.IRModule:
     changed = tvm.IRModule(dict(module.functions_items()), attrs=module.attrs)
     for variable, function in module.functions_items():
         if isinstance(function, tirx.PrimFunc):
-            changed[variable] = function.with_body(_rewritten(function.body))
+            changed[variable] = function.with_body(replace_marked(function.body, SQUARE, _in_registers))
     return changed
-
-
-def _rewritten(statement: tirx.Stmt) -> tirx.Stmt:
-    if isinstance(statement, tirx.SeqStmt):
-        return tirx.SeqStmt([_rewritten(child) for child in statement.seq])
-    if isinstance(statement, SBlockRealize) and not statement.iter_values:
-        return SBlockRealize(statement.iter_values, statement.predicate, _with_body(statement.block, _rewritten(statement.block.body)))
-    if isinstance(statement, tirx.For):
-        if SQUARE in statement.annotations:
-            return _in_registers(statement)
-        return _loop(statement, int(statement.extent), _rewritten(statement.body))
-    return statement
 
 
 def _in_registers(rows: tirx.For) -> tirx.For:
@@ -67,9 +56,9 @@ def _in_registers(rows: tirx.For) -> tirx.For:
     block = columns.body.block
     store, load = block.body, block.body.value
     row, column = (axis.var for axis in block.iter_vars[-2:])
-    loaded = [tirx.BufferLoad(load.source, _vector(_moved(load.indices, column, at), side)) for at in range(side)]
+    loaded = [tirx.BufferLoad(load.source, along_last(_moved(load.indices, column, at), side)) for at in range(side)]
     stores = [
-        tirx.BufferStore(store.buffer, value, _vector(_moved(store.indices, row, at), side)) for at, value in enumerate(_transposed(loaded))
+        tirx.BufferStore(store.buffer, value, along_last(_moved(store.indices, row, at), side)) for at, value in enumerate(_transposed(loaded))
     ]
     whole = SBlock(
         block.iter_vars,
@@ -81,7 +70,7 @@ def _in_registers(rows: tirx.For) -> tirx.For:
     *outer, of_row, of_column = columns.body.iter_values
     within = [_at_most(value, int(axis.dom.extent) - side) for value, axis in zip((of_row, of_column), block.iter_vars[-2:], strict=True)]
     realize = SBlockRealize([*outer, *within], tirx.const(True, "bool"), whole)
-    return _loop(rows, 1, _loop(columns, 1, realize))
+    return _once(rows, _once(columns, realize))
 
 
 def _at_most(value: tirx.Expr, most: int) -> tirx.Expr:
@@ -94,14 +83,9 @@ def _moved(indices: Sequence[tirx.Expr], axis: tirx.Var, by: int) -> list[tirx.E
     return [index + by if index.same_as(axis) else index for index in indices]
 
 
-def _vector(indices: Sequence[tirx.Expr], side: int) -> list[tirx.Expr]:
-    """The indices of a vector along the last of them."""
-    *outer, first = indices
-    return [*outer, tirx.Ramp(first, tirx.const(1, first.ty.dtype), side)]
-
-
 def _widened(region: TensorRegion, axes: tuple[tirx.Var, ...], side: int) -> TensorRegion:
     """The region of one element of a square as that of the whole square."""
+
     def is_moved(index):
         return any(node.same_as(axis) for node in expressions(index) for axis in axes)
 
@@ -109,14 +93,8 @@ def _widened(region: TensorRegion, axes: tuple[tirx.Var, ...], side: int) -> Ten
     return tirx.BufferRegion(region.source, ranges)
 
 
-def _with_body(block: SBlock, body: tirx.Stmt) -> SBlock:
-    fields = block.iter_vars, block.reads, block.writes, block.name_hint, body, block.init, block.alloc_buffers, block.match_buffers
-    return SBlock(*fields, block.annotations)
-
-
-def _loop(loop: tirx.For, extent: int, body: tirx.Stmt) -> tirx.For:
-    others = {name: value for name, value in loop.annotations.items() if name != SQUARE}
-    return tirx.For(loop.loop_var, loop.min, tirx.const(extent, loop.extent.ty.dtype), loop.kind, body, loop.thread_binding, others)
+def _once(loop: tirx.For, body: tirx.Stmt) -> tirx.For:
+    return tirx.For(loop.loop_var, loop.min, tirx.const(1, loop.extent.ty.dtype), loop.kind, body)
 
 
 def _transposed(rows: list[tirx.Expr]) -> list[tirx.Expr]:
