@@ -1,6 +1,6 @@
 """Does the supernet put Subnets in the order that training each alone puts them in?
 
-Takes a run folder of `python -m bertnas_jax.train`, draws Subnets spread over the FLOPs of its space, scores
+Takes a run folder of `python -m bertnas_jax.train`, draws Subnets spread over its space by a Latin hypercube, scores
 each by the shared weights, trains each alone from those weights with the same budget, and compares the two
 orders on the dev split; beside it the orders by parameters and by FLOPs. Each Subnet is written down as
 it is done, and the same command goes on where it stopped.
@@ -14,7 +14,6 @@ import argparse
 import dataclasses
 import json
 import pathlib
-import random
 import sys
 
 import numpy as np
@@ -26,38 +25,17 @@ from bertnas_jax.benchmark.rank_agreement import rank_agreement
 from bertnas_jax.benchmark.records import check_settings, recorded
 from bertnas_jax.benchmark.trained_run import open_run, read_run, sources
 from bertnas_jax.errors import explained
-from bertnas_jax.space import SearchSpace, Subnet
+from bertnas_jax.space import latin_hypercube
 from bertnas_jax.train import SupernetConfig, TrainConfig
 
 RECORDS = "subnets.jsonl"
 BASELINES = ("inherited", "parameters", "flops")
 
 
-def spread_subnets(space: SearchSpace, cost_of, number: int, seed: int, draws_each: int = 50) -> list[Subnet]:
-    """Distinct Subnets with logarithms of cost as evenly spaced as random draws allow, both ends of the space among them.
-
-    Raises:
-      ValueError: the space has fewer Subnets, or too few are drawn.
-    """
-    if not 3 <= number <= space.count:
-        raise ValueError(f"subnets must be 3 to the space's {space.count:,}, got {number}; choose fewer, or a larger space")
-    rng, ends = random.Random(seed), {space.smallest, space.largest}
-    drawn = sorted({space.sample(rng) for _ in range(draws_each * number)} - ends)
-    if len(drawn) < number - 2:
-        raise ValueError(f"subnets must be drawn from a larger space, got {len(drawn) + 2} for {number}; choose fewer")
-    low, high = np.log(cost_of(space.smallest)), np.log(cost_of(space.largest))
-    chosen = [space.smallest]
-    for wanted in np.linspace(low, high, number)[1:-1]:
-        nearest = min(drawn, key=lambda subnet: abs(np.log(cost_of(subnet)) - wanted))
-        drawn.remove(nearest)
-        chosen.append(nearest)
-    return [*chosen, space.largest]
-
-
 def collect(config: SupernetConfig, budget: TrainConfig, number: int, folder: pathlib.Path) -> tuple[str, list[dict]]:
     """The metric's name and one record a Subnet, of which those already in the folder are not made again."""
     trained = open_run(config)
-    subnets = {subnet.describe(): subnet for subnet in spread_subnets(trained.job.space, trained.flops, number, config.seed)}
+    subnets = {subnet.describe(): subnet for subnet in latin_hypercube(trained.job.space, number, config.seed)}
 
     def record(name: str) -> dict:
         return trained.train_alone(subnets[name], budget, folder / "steps")
@@ -85,7 +63,7 @@ def run(workdir: str, number: int, budget: TrainConfig, results: pathlib.Path = 
     """The path of the dated JSON; the plot is beside it."""
     config = read_run(workdir)
     folder = pathlib.Path(workdir) / "rank_fidelity"
-    settings = {"training": dataclasses.asdict(budget), "seed": config.seed}
+    settings = {"training": dataclasses.asdict(budget), "seed": config.seed, "subnets_drawn": f"{number} by a Latin hypercube"}
     check_settings(folder, settings)
     metric, records = collect(config, budget, number, folder)
     trained = np.asarray([row["trained"] for row in records])

@@ -8,13 +8,11 @@ import pytest
 
 from bertnas_jax.benchmark import trained_run as trained_run_module
 from bertnas_jax.data import TaskSpec
-from bertnas_jax.space import SearchSpace, Subnet, encoder_flops
 from bertnas_jax.train import SpaceConfig, SupernetConfig, SupernetTrainConfig, TrainConfig
 from bertnas_jax.train.run import run as train_run
 from tests.search.conftest import task_folder  # noqa: F401 (a fixture)
 from tools import flops_shares, rank_fidelity
 
-SPACE = SearchSpace(Subnet.uniform(4, 64, 4, 256), depths=(1, 2, 4), hiddens=(32, 64), heads=(1, 2, 4), ffns=(64, 256))
 BUDGET = TrainConfig(epochs=0.2, learning_rate=1e-3)
 
 
@@ -23,25 +21,6 @@ def strict_jax():
     """Lets dtypes promote: optax's Adam raises a float to an integer power."""
     with jax.numpy_rank_promotion("raise"):
         yield
-
-
-def cost(subnet):
-    return encoder_flops(subnet, 16)
-
-
-def test_subnets_are_spread_over_the_cost():
-    subnets = rank_fidelity.spread_subnets(SPACE, cost, 12, seed=0)
-    costs = [cost(subnet) for subnet in subnets]
-    assert subnets[0] == SPACE.smallest and subnets[-1] == SPACE.largest and len(set(subnets)) == 12
-    assert costs == sorted(costs)
-    assert max(b / a for a, b in zip(costs, costs[1:], strict=False)) < 2.5 * (costs[-1] / costs[0]) ** (1 / 11)
-    assert subnets == rank_fidelity.spread_subnets(SPACE, cost, 12, seed=0)
-
-
-def test_more_subnets_than_there_are_is_refused():
-    few = SearchSpace(Subnet.uniform(1, 64, 4, 256), depths=(1,), hiddens=(64,), heads=(2, 4), ffns=(64, 256))
-    with pytest.raises(ValueError, match="subnets must be 3 to the space's 4, got 24"):
-        rank_fidelity.spread_subnets(few, cost, 24, seed=0)
 
 
 def test_a_folder_without_a_supernet_is_refused(tmp_path):
