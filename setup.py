@@ -15,6 +15,7 @@ setup(
     description="The most accurate BERT sub-network for a device and a latency budget, compiled and exported",
     packages=find_packages(include=["bertnas_jax", "bertnas_jax.*"]),
     package_data={
+        "bertnas_jax.compiler": ["tunings/*.json"],
         "bertnas_jax.export": ["c_sources/*"],
         "bertnas_jax.latency": ["time_model.c", "devices/*.json", "devices/library/*.json", "simulate/calibrations/*.json"],
     },

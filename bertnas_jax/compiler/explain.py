@@ -2,78 +2,22 @@
 
 from __future__ import annotations
 
-import dataclasses
 import pathlib
-import re
 from collections import Counter
 from collections.abc import Callable
 
 import tvm
-from flax import nnx
 
-from bertnas_jax.compiler.build import trace_model
+from bertnas_jax.compiler.config import CompilerConfig, traced_subnet
 from bertnas_jax.compiler.dataflow import Dataflow, operator_of
 from bertnas_jax.compiler.fusion_plan import RELATIONS, FusionPlanner, Group
-from bertnas_jax.compiler.integer_dot import PRECISIONS
 from bertnas_jax.compiler.pipeline import OPTIONAL, REWRITES, apply, lower, rewrite_passes
-from bertnas_jax.compiler.targets import CPU_TARGETS, named_target
-from bertnas_jax.knobs import check_knobs, knob
-from bertnas_jax.model import Bert, BertConfig
-from bertnas_jax.space import Layer, Subnet
+from bertnas_jax.compiler.targets import named_target
 
-_DESCRIBED = re.compile(r"D(\d+)-H(\d+)-N([\d.]+)-F([\d.]+)")
-
-
-@dataclasses.dataclass(frozen=True)
-class ExplainConfig:
-    """The knobs of `python -m bertnas_jax.compiler`."""
-
-    explain: bool = knob(False, "Prints what the compiler does to --subnet; it has no other mode.")
-    subnet: str = knob("D384-H32-N12.12-F1536.1536", "The sub-network: D384-H32-N12.12-F1536.1536, or the path of a subnet.json.")
-    seq_len: int = knob(128, "Tokens of the sentence.", lower=1)
-    target: str = knob("host", "What is compiled for.", choices=CPU_TARGETS)
-    mca: bool = knob(False, "Also prints what llvm-mca makes of the innermost loop of every product.")
-    without: str = knob("", f"Rewrites and relations to leave out, separated by commas: {', '.join(OPTIONAL)}.")
-    precision: str = knob("float32", "Numbers that products with weights are made of.", choices=PRECISIONS)
-    picture: str = knob("", "Where to draw the graph before and after, a .png; nothing is drawn without it.")
-
-    def __post_init__(self):
-        check_knobs(self)
-        if self.picture and not self.picture.endswith(".png"):
-            raise ValueError(f"picture must end with .png, got {self.picture!r}; name another file")
-
-
-def parse_subnet(text: str) -> Subnet:
-    """The Subnet of `Subnet.describe()`'s text, or of a JSON file.
-
-    Raises:
-      ValueError: the text is neither.
-    """
-    if text.endswith(".json"):
-        return Subnet.from_json(pathlib.Path(text).expanduser().read_text(encoding="utf-8"))
-    match = _DESCRIBED.fullmatch(text)
-    heads, ffns = (list(map(int, match[group].strip(".").split("."))) for group in (3, 4)) if match else ([], [0])
-    if len(heads) != len(ffns):
-        raise ValueError(f"subnet must be like D384-H32-N12.12-F1536.1536 or end with .json, got {text!r}; use Subnet.describe()")
-    return Subnet(int(match[1]), int(match[2]), tuple(map(Layer, heads, ffns)))
-
-
-def run(config: ExplainConfig) -> None:
-    """Prints what was asked for.
-
-    Raises:
-      ValueError: nothing was.
-    """
-    if not config.explain:
-        raise ValueError("a mode must be given, got none; add --explain")
-    print(explain(config))
-
-
-def explain(config: ExplainConfig) -> str:
+def explain(config: CompilerConfig) -> str:
     """The report; draws the picture if one is asked for."""
     without = [name for name in config.without.split(",") if name]
-    subnet = parse_subnet(config.subnet)
-    traced = trace_model(Bert(BertConfig(subnet, vocab_size=1000), nnx.Rngs(0)), config.seq_len)
+    subnet, traced = traced_subnet(config)
     target = named_target(config.target)
     with target:
         single = FusionPlanner(apply(rewrite_passes(OPTIONAL), traced), RELATIONS)

@@ -34,9 +34,9 @@ def with_prefetches(function: tirx.PrimFunc) -> tirx.PrimFunc:
     root = function.body.block
     panel, rows = root.body, root.body.body
     clear, inner, epilogue = rows.body.seq
-    packed = (int(panel.extent), int(inner.extent) * int(inner.body.extent))
-    weights = next(buffer for buffer in function.params if len(shape_of(buffer)) == 3 and shape_of(buffer)[:2] == packed)
-    inner = _with_body(inner, tirx.SeqStmt([*_prefetches(panel, rows, inner, weights), inner.body]))
+    weights = _weights_of(inner)
+    tasks = int(panel.extent) // shape_of(weights)[0]
+    inner = _with_body(inner, tirx.SeqStmt([*_prefetches(panel, rows, inner, weights, tasks), inner.body]))
     rows = _with_body(rows, tirx.SeqStmt([clear, inner, epilogue]))
     block = SBlock(
         root.iter_vars, root.reads, root.writes, root.name_hint, _with_body(panel, rows), root.init, root.alloc_buffers
@@ -44,12 +44,20 @@ def with_prefetches(function: tirx.PrimFunc) -> tirx.PrimFunc:
     return function.with_body(SBlockRealize(function.body.iter_values, function.body.predicate, block))
 
 
-def _prefetches(panel: tirx.For, rows: tirx.For, inner: tirx.For, weights: tirx.Var) -> list[tirx.Stmt]:
+def _weights_of(inner: tirx.For) -> tirx.Var:
+    """The packed weights that the product in a loop over K reads last."""
+    product = inner
+    while isinstance(product, tirx.For):
+        product = product.body
+    return product.block.reads[-1].source
+
+
+def _prefetches(panel: tirx.For, rows: tirx.For, inner: tirx.For, weights: tirx.Var, tasks: int) -> list[tirx.Stmt]:
     """The prefetches of one step of the loop over K: its share of the rows of the next panel."""
-    _, depth, columns = shape_of(weights)
+    panels, depth, columns = shape_of(weights)
     blocks, steps = int(rows.extent), int(inner.extent)
     unrolled = depth // steps
-    following = tirx.min(panel.loop_var + 1, panel.extent - 1)
+    following = tirx.min(tirx.floordiv(panel.loop_var + tasks, tasks), panels - 1)
     statements = []
     for first in range(0, unrolled, blocks):
         row = tirx.floordiv(rows.loop_var * depth + inner.loop_var * unrolled + first, blocks)

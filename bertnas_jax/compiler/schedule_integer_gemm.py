@@ -35,7 +35,7 @@ def schedule_integer_gemm(schedule: s_tir.Schedule) -> None:
     outer, unrolled, group = schedule.split(group, [None, largest_divisor(steps, UNROLL), dot.groups])
     schedule.reorder(panel, row_outer, outer, unrolled, row_inner, register, group, lane, inner)
     parallel_if_worth(schedule, panel, 2 * iterations(schedule, gemm) // dot.step)
-    attach_epilogue(schedule, output_of(schedule), row_outer)
+    attach_epilogue(schedule, output_of(schedule), row_outer, registers * dot.lanes)
     schedule.annotate(group, DOT, 1)
     for loop in (unrolled, row_inner, register):
         schedule.unroll(loop)

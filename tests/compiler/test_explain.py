@@ -3,7 +3,8 @@ import sys
 
 import pytest
 
-from bertnas_jax.compiler.explain import ExplainConfig, explain, parse_subnet
+from bertnas_jax.compiler.config import CompilerConfig, parse_subnet
+from bertnas_jax.compiler.explain import explain
 from bertnas_jax.space import Layer, Subnet
 
 SMALL = "D32-H8-N4.2-F48.32"
@@ -27,25 +28,25 @@ def test_another_text_is_refused(text):
 
 
 def test_the_report_tells_what_was_saved_by_whom():
-    report = explain(ExplainConfig(subnet=SMALL, seq_len=16))
+    report = explain(CompilerConfig(subnet=SMALL, seq_len=16))
     assert "fold_scale: -4 multiply" in report  # the query's scale and gelu's half, of two layers
     assert "+6 strided_slice" in report
     assert "contraction" in report and "% saved" in report
 
 
 def test_the_report_of_integers_names_their_kernels():
-    report = explain(ExplainConfig(subnet="D64-H16-N4-F64", seq_len=16, precision="int8_fast"))
+    report = explain(CompilerConfig(subnet="D64-H16-N4-F64", seq_len=16, precision="int8_fast"))
     assert "int8_fast" in report.splitlines()[0] and "packed_gemm_integer dequantize add" in report
 
 
 def test_what_is_left_out_saves_less():
-    all_kernels, fewer = (explain(ExplainConfig(subnet=SMALL, seq_len=16, without=without)).splitlines()[-1] for without in ("", "contraction"))
+    all_kernels, fewer = (explain(CompilerConfig(subnet=SMALL, seq_len=16, without=without)).splitlines()[-1] for without in ("", "contraction"))
     assert int(all_kernels.split()[-1]) < int(fewer.split()[-1])
 
 
 def test_a_pass_that_is_none_is_named():
     with pytest.raises(ValueError, match="got sideways"):
-        explain(ExplainConfig(subnet=SMALL, seq_len=16, without="sideways"))
+        explain(CompilerConfig(subnet=SMALL, seq_len=16, without="sideways"))
 
 
 @pytest.mark.slow

@@ -1,0 +1,57 @@
+import jax
+import numpy as np
+import pytest
+import tvm
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bertnas_jax.compiler.gemm_tile import GemmShape, GemmTile, default_tile, tile_choices
+from bertnas_jax.compiler.targets import host_target
+from bertnas_jax.compiler.tuning import Tuning
+from bertnas_jax.compiler.vector_unit import vector_unit
+
+shapes = st.builds(GemmShape, st.integers(1, 200), st.integers(1, 4000), st.integers(1, 4000))
+
+
+@given(shapes)
+def test_a_description_is_read_back(shape):
+    assert GemmShape.parse(shape.describe()) == shape
+
+
+@pytest.mark.parametrize("text", ["", "128x384", "128x0x384", "axbxc"])
+def test_another_text_is_refused(text):
+    with pytest.raises(ValueError, match="a product must be ROWSxINNERxCOLUMNS"):
+        GemmShape.parse(text)
+
+
+@pytest.mark.parametrize("cpu", ["haswell", "znver5"])
+@given(shape=shapes, threads=st.integers(1, 4))
+def test_choices_begin_with_the_default_and_fit_shape_and_registers(cpu, shape, threads):
+    with tvm.target.Target({"kind": "llvm", "mcpu": cpu}):
+        unit, choices, default = vector_unit(), tile_choices(shape, threads), default_tile(shape)
+    assert choices[0] == default and len(set(choices)) == len(choices) < 20
+    for tile in choices:
+        assert tile.fits(shape) and (tile.tasks == 1 or threads > 1)
+        accumulators, wide = tile.rows * tile.panel // unit.lanes, tile.panel // unit.lanes
+        assert accumulators + wide + 1 <= unit.registers
+
+
+def test_half_panels_are_for_threads_that_share_out_unevenly():
+    with tvm.target.Target({"kind": "llvm", "mcpu": "znver5"}):
+        even, odd = (tile_choices(GemmShape(128, 64, columns), 2) for columns in (96, 144))
+    assert GemmTile(48, 4, 2) in odd and GemmTile(48, 4, 2) not in even
+
+
+@pytest.mark.parametrize("batch", [1, 3])
+@pytest.mark.parametrize("shape", [GemmShape(8, 24, 100), GemmShape(24, 24, 24), GemmShape(12, 7, 144)], ids=GemmShape.describe)
+def test_a_product_in_any_tile_equals_numpy(run_compiled, shape, batch):
+    rng, target = np.random.default_rng(0), host_target()
+    x = rng.standard_normal((batch, shape.rows, shape.inner), np.float32)
+    weights, bias = rng.standard_normal((shape.inner, shape.columns), np.float32), rng.standard_normal((1, 1, shape.columns), np.float32)
+    with target:
+        choices = tile_choices(shape, threads=2)
+    assert len(choices) > 1
+    for tile in choices:
+        with Tuning(str(target.attrs["mcpu"]), {shape: tile}):
+            found = run_compiled(lambda x: jax.nn.relu(x @ weights + bias), x)
+        np.testing.assert_allclose(found, np.maximum(x @ weights + bias, 0), rtol=1e-5, atol=1e-5)
