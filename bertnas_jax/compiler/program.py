@@ -6,6 +6,7 @@ import dataclasses
 import enum
 import hashlib
 import math
+from collections.abc import Sequence
 
 import numpy as np
 import tvm
@@ -72,15 +73,26 @@ def program_of(lowered: tvm.IRModule) -> Program:
     Raises:
       ValueError: `main` does something else than call kernels.
     """
-    reader = _Reader(Dataflow(lowered["main"]))
-    return reader.program()
+    return programs_of(lowered, ["main"])[0]
+
+
+def programs_of(lowered: tvm.IRModule, functions: Sequence[str]) -> tuple[Program, ...]:
+    """The programs of these functions of a lowered module, each with the weights of all: equal ones are kept once.
+
+    Raises:
+      ValueError: a function does something else than call kernels.
+    """
+    weights: dict[bytes, tuple[Argument, np.ndarray]] = {}
+    programs = [_Reader(Dataflow(lowered[function]), weights).program() for function in functions]
+    shared = tuple(array for _, array in weights.values())
+    return tuple(dataclasses.replace(program, weights=shared) for program in programs)
 
 
 class _Reader:
-    def __init__(self, dataflow: Dataflow):
+    def __init__(self, dataflow: Dataflow, weights: dict[bytes, tuple[Argument, np.ndarray]]):
         self._dataflow = dataflow
         self._places: dict[relax.Var, Argument | tuple[Argument, ...]] = {}
-        self._weights: dict[bytes, tuple[Argument, np.ndarray]] = {}
+        self._weights = weights
         self._intermediates: list[TensorType] = []
 
     def program(self) -> Program:
@@ -104,7 +116,7 @@ class _Reader:
             self._places[binding.var] = self._argument(value)
             return None
         if operator_of(value) != "relax.call_tir":
-            raise ValueError(f"main must consist of calls of kernels, got {value}; pass the module through lower()")
+            raise ValueError(f"a function must consist of calls of kernels, got {value}; pass the module through lower()")
         reads = tuple(map(self._argument, arguments_of(value)))
         types = value.ty.fields if isinstance(value.ty, relax.TupleType) else [value.ty]
         writes = tuple(self._intermediate(TensorType(tuple(map(int, kind.shape)), str(kind.dtype))) for kind in types)

@@ -15,8 +15,8 @@ import tvm
 
 from bertnas_jax.compiler import lower, trace_model
 from bertnas_jax.compiler.kernel_object import write_kernel_object
-from bertnas_jax.compiler.memory_plan import plan_memory
-from bertnas_jax.compiler.program import program_of
+from bertnas_jax.compiler.length_buckets import function_of, merge_lengths
+from bertnas_jax.compiler.program import programs_of
 from bertnas_jax.compiler.targets import c_compiler, is_arm64
 from bertnas_jax.export.c_plan import C_SOURCES, HEADER_FILE, header_text, plan_text
 from bertnas_jax.export.weights_file import lay_out_weights, write_weights
@@ -31,8 +31,10 @@ _LINK_FLAGS = ("-shared", "-pthread", "-Wl,-z,noexecstack", "-Wl,--gc-sections",
 _ARM64_LINK_FLAGS = ("-Wl,-z,max-page-size=16384",)  # Android 15 loads no other on devices with pages of 16 KB
 
 
-def write_c_library(model: Bert, seq_len: int, target: tvm.target.Target, folder: pathlib.Path, compiler: str = "") -> None:
+def write_c_library(model: Bert, lengths: Sequence[int], target: tvm.target.Target, folder: pathlib.Path, compiler: str = "") -> None:
     """Writes library, weights, header, example and the library's sources into a folder, whole or not at all.
+
+    A sentence runs at the least of `lengths` that holds its last token; the longest is the model's.
 
     `compiler` links for the target's system: a C compiler of the Android NDK for a phone, the
     target's own for Linux without it.
@@ -41,9 +43,10 @@ def write_c_library(model: Bert, seq_len: int, target: tvm.target.Target, folder
       RuntimeError: there is no such compiler, or it fails.
     """
     compiler = c_compiler(target, compiler)
-    lowered = lower(trace_model(model, seq_len), target)
-    program = program_of(lowered)
-    layout = lay_out_weights(program)
+    lengths, seq_len = sorted(set(lengths)), max(lengths)
+    lowered = merge_lengths({length: lower(trace_model(model, length), target) for length in lengths})
+    programs = programs_of(lowered, list(map(function_of, lengths)))
+    layout = lay_out_weights(*programs)
     subnet = model.config.subnet.describe()
     with whole(pathlib.Path(folder)) as partial:
         source = partial / SOURCE_FOLDER
@@ -51,13 +54,13 @@ def write_c_library(model: Bert, seq_len: int, target: tvm.target.Target, folder
         header = header_text(model.config, seq_len, f"{subnet}, {seq_len} tokens, for {target.attrs['mcpu']}.")
         for place in (source, partial):
             (place / HEADER_FILE).write_text(header, encoding="utf-8")
-        (source / "plan.c").write_text(plan_text(program, plan_memory(program), layout), encoding="utf-8")
+        (source / "plan.c").write_text(plan_text(dict(zip(lengths, programs, strict=True)), layout), encoding="utf-8")
         for name in _SOURCES:
             shutil.copyfile(C_SOURCES / name, source / name)
         shutil.copyfile(C_SOURCES / EXAMPLE_FILE, partial / EXAMPLE_FILE)
         write_kernel_object(lowered, target, source / "kernels.o")
         link(compiler, source, partial / LIBRARY_FILE, _ARM64_LINK_FLAGS if is_arm64(target) else ())
-        write_weights(program, layout, partial / WEIGHTS_FILE)
+        write_weights(programs[0], layout, partial / WEIGHTS_FILE)
 
 
 def link(compiler: str, source: pathlib.Path, library: pathlib.Path, flags: Sequence[str] = ()) -> None:

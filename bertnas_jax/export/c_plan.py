@@ -1,11 +1,12 @@
-"""C text of a program: the sizes its callers see, and the kernels in the order they run."""
+"""C text of a model: the sizes its callers see, and for every length the kernels in the order they run."""
 
 from __future__ import annotations
 
 import pathlib
 import string
+from collections.abc import Mapping, Sequence
 
-from bertnas_jax.compiler.memory_plan import MemoryPlan
+from bertnas_jax.compiler.memory_plan import MemoryPlan, plan_memory
 from bertnas_jax.compiler.program import Argument, Launch, Place, Program
 from bertnas_jax.export.weights_file import MAGIC, WeightsLayout
 from bertnas_jax.model import BertConfig
@@ -26,23 +27,46 @@ def header_text(config: BertConfig, seq_len: int, description: str) -> str:
     )
 
 
-def plan_text(program: Program, plan: MemoryPlan, layout: WeightsLayout) -> str:
-    """`plan.c` of a program: what plan.h declares."""
-    prototypes = {launch.kernel: _prototype(launch) for launch in program.launches}
-    calls = " ||\n         ".join(_call(program, launch, plan, layout) for launch in program.launches)
-    names = ", ".join(f"const int32_t *{name}" for name in program.input_names)
-    fingerprint = ", ".join(map(str, layout.fingerprint))
+def plan_text(programs: Mapping[int, Program], layout: WeightsLayout) -> str:
+    """`plan.c` of one model's programs by length, ascending: what plan.h declares."""
+    plans = {length: plan_memory(program) for length, program in programs.items()}
+    prototypes = {launch.kernel: _prototype(launch) for program in programs.values() for launch in program.launches}
+    runs = [_run(length, program, plans[length], layout) for length, program in programs.items()]
+    names = programs[max(programs)].input_names
+    cases = [f"    case {length}: return run_{length}(weights, arena, {', '.join(names)}, logits);" for length in programs]
     lines = [
         '#include "plan.h"',
         "",
         *prototypes.values(),
         "",
         f'const char bertnas_magic[8] = {{{", ".join(map(str, MAGIC))}}};',
-        f"const uint8_t bertnas_fingerprint[BERTNAS_FINGERPRINT_BYTES] = {{{fingerprint}}};",
+        f"const uint8_t bertnas_fingerprint[BERTNAS_FINGERPRINT_BYTES] = {{{', '.join(map(str, layout.fingerprint))}}};",
         f"const uint64_t bertnas_weights_bytes = {layout.file_bytes};",
-        f"const uint64_t bertnas_arena_bytes = {max(plan.arena_bytes, 1)};",
+        f"const uint64_t bertnas_arena_bytes = {max(1, *(plan.arena_bytes for plan in plans.values()))};",
+        f"const int32_t bertnas_lengths[] = {{{', '.join(map(str, programs))}, 0}};",
         "",
-        f"int bertnas_run_kernels(const char *weights, char *arena, {names}, const float **logits) {{",
+        *runs,
+        f"int bertnas_run_kernels(int32_t length, {_parameters(names)}) {{",
+        "  switch (length) {",
+        *cases,
+        "  }",
+        "  return -1;",
+        "}",
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def _parameters(names: Sequence[str]) -> str:
+    inputs = ", ".join(f"const int32_t *{name}" for name in names)
+    return f"const char *weights, char *arena, {inputs}, const float **logits"
+
+
+def _run(length: int, program: Program, plan: MemoryPlan, layout: WeightsLayout) -> str:
+    """The function that runs the kernels of one length."""
+    calls = " ||\n         ".join(_call(program, launch, plan, layout) for launch in program.launches)
+    lines = [
+        f"static int run_{length}({_parameters(program.input_names)}) {{",
         f"  *logits = (const float *)({_address(program, program.result, plan, layout)});",
         f"  return {calls};",
         "}",

@@ -7,6 +7,7 @@ import pathlib
 
 import jax
 
+from bertnas_jax.compiler import bucket_lengths
 from bertnas_jax.compiler.targets import ANDROID_OPENCL, named_target
 from bertnas_jax.export.c_library import write_c_library
 from bertnas_jax.export.config import ExportConfig
@@ -37,7 +38,7 @@ def export_winner(config: ExportConfig) -> str:
     if config.target == ANDROID_OPENCL:
         write_opencl(model, seq_len, target, out)
     else:
-        write_c_library(model, seq_len, target, out, config.compiler)
+        write_c_library(model, bucket_lengths(seq_len) if config.shorter else [seq_len], target, out, config.compiler)
     files = [f"  {path.name:18} {path.stat().st_size:>12,} bytes" for path in sorted(out.iterdir()) if path.is_file()]
     return "\n".join([f"{model.config.subnet.describe()}, {seq_len} tokens, for {config.target} in {out}:", *files])
 

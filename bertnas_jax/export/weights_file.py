@@ -25,11 +25,11 @@ class WeightsLayout:
     fingerprint: bytes
 
 
-def lay_out_weights(program: Program) -> WeightsLayout:
-    """Weights one after the other, each aligned; the fingerprint is of their numbers and of the launches that read them."""
-    digest = hashlib.blake2b(repr(program.launches).encode(), digest_size=16)
+def lay_out_weights(*programs: Program) -> WeightsLayout:
+    """The weights that programs share one after the other, each aligned; the fingerprint is of their numbers and of the launches."""
+    digest = hashlib.blake2b(repr([program.launches for program in programs]).encode(), digest_size=16)
     offsets, end = [], _HEADER_BYTES
-    for array in program.weights:
+    for array in programs[0].weights:
         offsets.append(end)
         end += aligned(array.nbytes)
         digest.update(f"{array.dtype}{array.shape}".encode())

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from bertnas_jax.compiler import compile_model, host_target
+from bertnas_jax.compiler import compile_lengths, compile_model, host_target
 from bertnas_jax.export.c_library import LIBRARY_FILE, WEIGHTS_FILE, write_c_library
 from bertnas_jax.space import Layer, Subnet
 from tests.export.conftest import VOCAB_SIZE
@@ -20,7 +20,7 @@ OK, NULL_POINTER, BAD_THREADS, MISSING, TRUNCATED, OTHER_MODEL, BAD_LENGTH, BAD_
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     folder = tmp_path_factory.mktemp("library") / "c"
-    write_c_library(bert(), L, host_target(), folder)
+    write_c_library(bert(), [8, L], host_target(), folder)
     return folder
 
 
@@ -66,7 +66,7 @@ SIZES = {
 def test_logits_are_those_of_tvm(name, tmp_path):
     subnet, sizes, seq_len = SIZES[name]
     model, inputs, target = bert(subnet, **sizes), sentence(seq_len), host_target()
-    write_c_library(model, seq_len, target, tmp_path / "c")
+    write_c_library(model, [seq_len], target, tmp_path / "c")
     expected = compile_model(model, seq_len, target).run(*inputs)
     one, two = (run_model(target, tmp_path / "c", inputs, threads) for threads in (1, 2))
     np.testing.assert_allclose(one, expected, rtol=0, atol=1e-6)
@@ -93,6 +93,19 @@ def test_a_shorter_sentence_is_padded(library, create):
     padded = run(library, model, (ids * ones, ones, types * ones))
     assert padded[0] == OK
     np.testing.assert_array_equal(run(library, model, (ids, np.ones(9), types), length=9)[1], padded[1])
+
+
+@pytest.mark.parametrize("tokens", [0, 1, 7, 8, 9, L])
+def test_a_sentence_runs_at_the_least_length_that_holds_it(library, create, tokens):
+    _, model = create()
+    ids, _, types = sentence(L)
+    mask = (np.arange(L) < tokens).astype(np.int32)[None]
+    at_lengths = compile_lengths(bert(), [8, L], host_target()).run(ids, mask, types)
+    status, logits = run(library, model, (ids, mask, types))
+    assert status == OK
+    np.testing.assert_allclose(logits, at_lengths, rtol=0, atol=1e-6)
+    whole = compile_model(bert(), L, host_target()).run(ids, mask, types)
+    np.testing.assert_allclose(logits, whole, rtol=0, atol=1e-5)
 
 
 def test_token_types_may_be_left_out(library, create):
@@ -163,7 +176,7 @@ def test_a_number_of_threads_out_of_range_is_refused(create, threads):
 
 def test_weights_that_are_not_the_models_are_refused(create, folder, tmp_path):
     whole = (folder / WEIGHTS_FILE).read_bytes()
-    write_c_library(bert(seed=1), L, host_target(), tmp_path / "other")
+    write_c_library(bert(seed=1), [L], host_target(), tmp_path / "other")
     (tmp_path / "empty").write_bytes(b"")
     (tmp_path / "short").write_bytes(whole[:-1])
     (tmp_path / "long").write_bytes(whole + b"\0")
@@ -182,7 +195,7 @@ def test_nothing_but_the_interface_is_exported(folder):
 
 def test_a_compiler_that_is_missing_is_named(tmp_path):
     with pytest.raises(RuntimeError, match="got no no-such-compiler; install the package gcc"):
-        write_c_library(bert(), L, host_target(), tmp_path / "c", "no-such-compiler")
+        write_c_library(bert(), [L], host_target(), tmp_path / "c", "no-such-compiler")
     assert list(tmp_path.iterdir()) == []
 
 

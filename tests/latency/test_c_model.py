@@ -23,7 +23,7 @@ def timed(folder, compiler, emulator=(), threads=1, runs=4):
 def test_every_run_is_timed(name, tmp_path):
     emulator = arm64_emulator() if name != "host" else ()
     target = named_target(name)
-    write_c_library(bert(), 8, target, tmp_path / "c")
+    write_c_library(bert(), [8], target, tmp_path / "c")
     done = timed(tmp_path / "c", c_compiler(target), emulator, threads=2)
     assert done.returncode == 0, done.stderr
     timing = parse_runs(done.stdout, 4)
@@ -32,7 +32,7 @@ def test_every_run_is_timed(name, tmp_path):
 
 @pytest.mark.slow
 def test_weights_of_another_model_are_an_error(tmp_path):
-    write_c_library(bert(), 8, host_target(), tmp_path / "c")
+    write_c_library(bert(), [8], host_target(), tmp_path / "c")
     (tmp_path / "c" / WEIGHTS_FILE).write_bytes(bytes(64))
     done = timed(tmp_path / "c", c_compiler(host_target()))
     assert done.returncode != 0 and "error:" in done.stderr and "us=" not in done.stdout

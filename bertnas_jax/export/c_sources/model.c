@@ -91,6 +91,15 @@ static void copy_padded(int32_t *to, const int32_t *from, int length) {
   if (from != NULL) memcpy(to, from, (size_t)length * sizeof *to);
 }
 
+/* The least length that holds the last token. Without any, attention is spread over what is there: all of it. */
+static int32_t least_length(const int32_t *attention_mask, int length) {
+  int end = length;
+  while (end > 0 && attention_mask[end - 1] == 0) --end;
+  const int32_t *least = bertnas_lengths;
+  while (*least < BERTNAS_SEQ_LEN && (end == 0 || *least < end)) ++least;
+  return *least;
+}
+
 EXPORTED bertnas_status bertnas_run(bertnas_model *model, const int32_t *input_ids, const int32_t *attention_mask,
                                     const int32_t *token_type_ids, int length, float *logits) {
   if (model == NULL || input_ids == NULL || attention_mask == NULL || logits == NULL) return BERTNAS_NULL_POINTER;
@@ -103,7 +112,8 @@ EXPORTED bertnas_status bertnas_run(bertnas_model *model, const int32_t *input_i
   copy_padded(model->token_type_ids, token_type_ids, length);
   const float *result = NULL;
   bertnas_threads_use(model->threads);
-  if (bertnas_run_kernels(model->weights, model->arena, model->input_ids, model->attention_mask, model->token_type_ids, &result) != 0)
+  int32_t padded = least_length(attention_mask, length);
+  if (bertnas_run_kernels(padded, model->weights, model->arena, model->input_ids, model->attention_mask, model->token_type_ids, &result) != 0)
     return BERTNAS_OUT_OF_MEMORY; /* a kernel fails only where it gets no memory for a temporary */
   memcpy(logits, result, BERTNAS_NUM_OUTPUTS * sizeof *logits);
   return BERTNAS_OK;

@@ -20,8 +20,10 @@ extern const uint8_t bertnas_fingerprint[BERTNAS_FINGERPRINT_BYTES];
 extern const uint64_t bertnas_weights_bytes;
 extern const uint64_t bertnas_arena_bytes;
 
-/* 0 if all went well; logits are at the start of what `logits` is set to. */
-int bertnas_run_kernels(const char *weights, char *arena, const int32_t *input_ids, const int32_t *attention_mask,
-                        const int32_t *token_type_ids, const float **logits);
+extern const int32_t bertnas_lengths[]; /* that inputs may be padded to, ascending; 0 ends them */
+
+/* Inputs have `length` tokens, one of bertnas_lengths. 0 if all went well; logits are at the start of what `logits` is set to. */
+int bertnas_run_kernels(int32_t length, const char *weights, char *arena, const int32_t *input_ids,
+                        const int32_t *attention_mask, const int32_t *token_type_ids, const float **logits);
 
 #endif
