@@ -43,7 +43,7 @@ def test_training_alone_then_the_whole_job_stopped_twice_and_continued(tiny_conf
     def stop(*_):
         raise Interrupted
 
-    for module, stage in ((explore, "evolve"), (compare, "_measure")):
+    for module, stage in ((explore, "run_study"), (compare, "_measure")):
         with monkeypatch.context() as patched:
             patched.setattr(module, stage, stop)
             with pytest.raises(Interrupted):
