@@ -13,7 +13,7 @@ from bertnas_jax.space import Subnet
 
 RUNTIMES = ("tvm", "tflite", "c")  # c: the library that bertnas_jax.export writes
 SOURCES = ("measured", "simulated", "table")
-_YOUNGER = {"core_set", "low_ms", "high_ms"}  # fields that older files lack
+_YOUNGER = {"cores", "low_ms", "high_ms"}  # fields that older files lack
 
 
 @dataclasses.dataclass(frozen=True)
@@ -21,7 +21,7 @@ class LatencyRecord:
     """What one model costs on one device, batch 1, and how it is known.
 
     `model` says whose the Subnet is: "winner", "teacher", "bert_base", "finalist" or the like.
-    `device` is the host's CPU or a device profile's name, `core_set` which cores of it or "gpu", where that is known.
+    `device` is the host's CPU or a device profile's name, `cores` which cores of it or "gpu", where that is known.
     `reference_drift` is that of the measurement (see `Timing`), 1 where nothing was measured; `runs` is
     then 0 and `p90_ms` None. 90 % of simulated latencies are from `low_ms` to `high_ms`.
 
@@ -41,7 +41,7 @@ class LatencyRecord:
     p90_ms: float | None
     runs: int = 0
     reference_drift: float = 1.0
-    core_set: str = ""
+    cores: str = ""
     low_ms: float | None = None
     high_ms: float | None = None
     date: str = dataclasses.field(default_factory=lambda: datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"))

@@ -71,7 +71,7 @@ def simulated_record(place: Place, model: str, subnet: Subnet) -> LatencyRecord:
         source="simulated",
         median_ms=simulation.total_ms,
         p90_ms=None,
-        core_set=place.cores,
+        cores=place.cores,
         low_ms=simulation.low_ms,
         high_ms=simulation.high_ms,
     )
