@@ -43,7 +43,7 @@ def config_from_flags(config_type: type, values: flags.FlagValues = flags.FLAGS)
     """The dataclass with every knob set to its flag.
 
     Raises:
-      ValueError: a list holds something else than integers, or the dataclass refuses a value.
+      ValueError: a list of integers holds something else, or the dataclass refuses a value.
     """
     return _build(config_type, "", lambda name: values[name].value)
 
@@ -102,10 +102,13 @@ def _build(config_type: type, prefix: str, value_of: Any) -> Any:
 
 
 def _parse(name: str, value: Any, kind: type) -> Any:
-    if kind != tuple[int, ...]:
+    if kind not in (tuple[int, ...], tuple[str, ...]):
         return value
+    items = [item.strip() for item in value.split(",") if item.strip()]
+    if kind == tuple[str, ...]:
+        return tuple(items)
     try:
-        return tuple(int(item) for item in value.split(",") if item.strip())
+        return tuple(map(int, items))
     except ValueError:
         raise ValueError(f"--{name} must be integers separated by commas, got {value!r}; e.g. --{name}=2,4,6") from None
 

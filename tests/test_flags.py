@@ -20,7 +20,13 @@ configs = st.builds(
     seed=st.integers(0, 1000),
     max_length=st.integers(8, 64),
     space=st.builds(SpaceConfig, depths=st.sampled_from([(), (1, 2), (3,)]), keep=st.sampled_from(["first", "even", "importance"])),
-    budget=st.builds(BudgetConfig, latency_ms=st.floats(0.1, 1e5), seq_len=st.integers(64, 512)),
+    budget=st.builds(
+        BudgetConfig,
+        latency_ms=st.floats(0.1, 1e5),
+        seq_len=st.integers(64, 512),
+        limits=st.lists(st.sampled_from(["pixel_4/1 large + 1 medium/tflite/int8/32: 30", "galaxy_s20/gpu: 12x"]), max_size=2).map(tuple),
+        max_file_mb=st.floats(0, 1e3),
+    ),
     sampler=st.builds(SamplerConfig, sampler=st.sampled_from(SAMPLERS), evaluations=st.integers(1, 500)),
     supernet=st.builds(SupernetTrainConfig, epochs=st.floats(0.01, 9), learning_rate=st.floats(1e-6, 1e-2)),
 )

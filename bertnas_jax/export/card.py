@@ -20,7 +20,7 @@ class Latency(Protocol):
     seq_len: int
     source: str
     median_ms: float
-    p90_ms: float
+    p90_ms: float | None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -73,10 +73,15 @@ def _latency_table(latencies: Sequence[Latency]) -> str:
     head = f"## Latency\n\nBatch 1.\n\n| {' | '.join(columns)} |\n{'|---' * len(columns)}|\n"
     rows = (
         f"| {latency.model} | {latency.runtime} | {latency.device} | {latency.threads} | {latency.seq_len} "
-        f"| {latency.median_ms:.2f} | {latency.p90_ms:.2f} | {latency.source} |\n"
+        f"| {latency.median_ms:.2f} | {_p90(latency)} | {latency.source} |\n"
         for latency in latencies
     )
     return head + "".join(rows)
+
+
+def _p90(latency: Latency) -> str:
+    """Nothing was run where a latency is simulated."""
+    return "n/a" if latency.p90_ms is None else f"{latency.p90_ms:.2f}"
 
 
 _RUN_TFLITE = """\

@@ -13,6 +13,7 @@ from bertnas_jax.space import Subnet
 
 RUNTIMES = ("tvm", "tflite", "c")  # c: the library that bertnas_jax.export writes
 SOURCES = ("measured", "simulated", "table")
+_YOUNGER = {"cores", "low_ms", "high_ms"}  # fields that older files lack
 
 
 @dataclasses.dataclass(frozen=True)
@@ -20,8 +21,9 @@ class LatencyRecord:
     """What one model costs on one device, batch 1, and how it is known.
 
     `model` says whose the Subnet is: "winner", "teacher", "bert_base", "finalist" or the like.
-    `device` is the host's CPU or a device profile's name. `reference_drift` is that of the
-    measurement (see `Timing`), 1 where nothing was measured; `runs` is then 0.
+    `device` is the host's CPU or a device profile's name, `cores` which cores of it or "gpu", where that is known.
+    `reference_drift` is that of the measurement (see `Timing`), 1 where nothing was measured; `runs` is
+    then 0 and `p90_ms` None. 90 % of simulated latencies are from `low_ms` to `high_ms`.
 
     Raises:
       ValueError: a field is outside its range.
@@ -36,9 +38,12 @@ class LatencyRecord:
     seq_len: int
     source: str
     median_ms: float
-    p90_ms: float
+    p90_ms: float | None
     runs: int = 0
     reference_drift: float = 1.0
+    cores: str = ""
+    low_ms: float | None = None
+    high_ms: float | None = None
     date: str = dataclasses.field(default_factory=lambda: datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"))
 
     def __post_init__(self):
@@ -48,7 +53,10 @@ class LatencyRecord:
         for name in ("threads", "seq_len"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}; give what was used")
-        if not 0 < self.median_ms <= self.p90_ms < float("inf"):  # NaN fails too
+        if self.source == "simulated":
+            if None in (self.low_ms, self.high_ms) or not 0 < self.low_ms <= self.median_ms <= self.high_ms < float("inf"):
+                raise ValueError(f"median_ms must be within low_ms and high_ms, got {self.median_ms} of {self.low_ms} to {self.high_ms}; simulate again")
+        elif not 0 < self.median_ms <= self.p90_ms < float("inf"):  # NaN fails too
             raise ValueError(f"median_ms must be positive and at most p90_ms, got {self.median_ms} and {self.p90_ms}; measure again")
 
     @classmethod
@@ -59,7 +67,7 @@ class LatencyRecord:
           ValueError: the fields are not exactly those of a record, or outside their range.
         """
         names = {field.name for field in dataclasses.fields(cls)}
-        if not isinstance(fields, dict) or set(fields) != names:
+        if not isinstance(fields, dict) or set(fields) | _YOUNGER != names:
             raise ValueError(f"a latency record must have the fields {sorted(names)}, got {fields!r}; write it with append_records")
         return cls(**{**fields, "subnet": Subnet.from_fields(fields["subnet"])})
 

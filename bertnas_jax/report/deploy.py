@@ -32,10 +32,21 @@ _AGAIN = "python -m bertnas_jax.search --flagfile=... --workdir=..."
 
 def deploy_steps(summary: Summary) -> tuple[tuple[str, str], ...]:
     """What each piece of code is for, and the code."""
-    sizes = {"seq_len": summary.budget.seq_len, "threads": summary.budget.threads}
+    sizes = {"seq_len": summary.budget.first.seq_len, "threads": summary.budget.first.threads}
     return (
         ("Python, TFLite (in this run folder)", _TFLITE.format(**sizes)),
         ("Python, compiled by TVM for this kind of CPU", _TVM.format(**sizes)),
         ("Android: put winner/model.tflite into the app's assets; winner/README.md has the Kotlin", "cp winner/model.tflite app/src/main/assets/"),
+        *_phone_library(summary),
         ("The search again, or on from where it stopped", _AGAIN),
     )
+
+
+def _phone_library(summary: Summary) -> tuple[tuple[str, str], ...]:
+    """The C library for the budget's phones, or why there is none."""
+    library = summary.phone_library
+    if library is None:
+        return ()
+    if library.folder is None:
+        return ((f"C, compiled for the phone's CPU: {library.note}", "python -m bertnas_jax.export --workdir=. --out=exported"),)
+    return ((f"C, compiled for the phone's CPU ({library.note})", f"cat {library.folder}/example.c"),)

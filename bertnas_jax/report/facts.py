@@ -9,7 +9,7 @@ from typing import Any
 from bertnas_jax.report import figures
 from bertnas_jax.report.labels import runtime_label
 from bertnas_jax.report.results import RunResults
-from bertnas_jax.report.summary import Summary
+from bertnas_jax.report.summary import Latency, Summary
 
 Facts = list[tuple[str, str]]
 
@@ -18,7 +18,7 @@ def key_figures(summary: Summary) -> list[tuple[str, str, str]]:
     """Name, value and context of what is asked first."""
     winner, teacher, latency = summary.winner, summary.teacher, summary.winner_latency
     score = figures.score(winner.metric, winner.value)
-    cost = f"p90 {figures.milliseconds(latency.p90_ms)} ms, budget {figures.milliseconds(summary.budget.latency_ms)} ms, {latency.source}"
+    cost = f"{_spread(latency)}, budget {figures.milliseconds(summary.budget.first.latency_ms)} ms, {latency.source}"
     return [
         (figures.metric_style(winner.metric).label, score, f"teacher {figures.score(teacher.metric, teacher.value)}"),
         (f"latency, {runtime_label(latency.runtime)}", f"{figures.milliseconds(latency.median_ms)} ms", cost),
@@ -26,6 +26,13 @@ def key_figures(summary: Summary) -> list[tuple[str, str, str]]:
         ("parameters", figures.count(winner.params), f"{100 * winner.params / teacher.params:.0f} % of the teacher's"),
         ("FLOPs (2 x MACs)", figures.count(winner.flops), f"{100 * winner.flops / teacher.flops:.0f} % of the teacher's"),
     ]
+
+
+def _spread(latency: Latency) -> str:
+    """How far a latency reaches: of one that was measured its runs, of another its cases."""
+    if latency.source == "simulated":
+        return figures.interval(latency.low_ms, latency.high_ms)
+    return f"p90 {figures.milliseconds(latency.p90_ms)} ms"
 
 
 def score_facts(run: RunResults) -> Facts:
@@ -66,12 +73,20 @@ def search_facts(run: RunResults) -> Facts:
     whole = figures.duration(sum(stage.wall_s for stage in summary.stages))
     return [
         ("method", search.method),
+        ("meet the budget", _survey(summary)),
         ("evaluated", share),
         ("on the front", f"{len(run.front):,}"),
         ("search time", figures.duration(search.wall_s)),
         *stages,
         ("all stages", whole),
     ]
+
+
+def _survey(summary: Summary) -> str:
+    search, survey = summary.search, summary.search.survey
+    number = figures.whole_number(round(survey.share * search.space_size))
+    by = "all priced" if survey.whole else f"by {survey.priced:,} that were priced"
+    return f"{number} of {figures.whole_number(search.space_size)} ({100 * survey.share:.3g} %), {by}"
 
 
 def text_facts(fields: Mapping[str, Any]) -> Facts:

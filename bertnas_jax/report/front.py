@@ -42,25 +42,25 @@ def winner_end_label(summary: Summary) -> str:
 
 
 def budget_label(summary: Summary) -> str:
-    return f"budget {figures.milliseconds(summary.budget.latency_ms)} ms"
+    return f"budget {figures.milliseconds(summary.budget.first.latency_ms)} ms"
 
 
 def teacher_label(summary: Summary) -> str:
     """`teacher 83.5 %, 29.4 ms (TVM)`; without the latency if it is not known."""
     text = f"teacher {figures.score(summary.teacher.metric, summary.teacher.value)}"
-    latency = summary.at_budget("teacher", summary.budget.runtime)
+    latency = summary.at_budget("teacher", summary.budget.first.runtime)
     return text if latency is None else f"{text} at {figures.milliseconds(latency.median_ms)} ms ({latency.source})"
 
 
 def teacher_x(summary: Summary) -> float | None:
     """The teacher's latency on the budget's runtime, None if it is not known."""
-    latency = summary.at_budget("teacher", summary.budget.runtime)
+    latency = summary.at_budget("teacher", summary.budget.first.runtime)
     return None if latency is None else latency.median_ms
 
 
 def x_range(run: RunResults) -> tuple[float, float]:
     """Every Subnet, the winner's end and the budget, with some air; the teacher may lie beyond."""
-    shown = [*xs(run.evaluated), *xs(run.uniform), winner_end(run.summary)[0], run.summary.budget.latency_ms]
+    shown = [*xs(run.evaluated), *xs(run.uniform), winner_end(run.summary)[0], run.summary.budget.first.latency_ms]
     return _padded(shown)
 
 

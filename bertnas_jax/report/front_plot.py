@@ -99,7 +99,7 @@ def _layout(run: RunResults) -> go.Layout:
 def _add_lines(figure: go.Figure, run: RunResults) -> None:
     summary = run.summary
     figure.add_vline(
-        x=summary.budget.latency_ms,
+        x=summary.budget.first.latency_ms,
         line={"color": front.INK, "width": 1.5, "dash": "dash"},
         annotation={"text": front.budget_label(summary), "textangle": -90, "xanchor": "right", "yanchor": "bottom", "y": 0.02},
     )

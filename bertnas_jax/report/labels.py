@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from types import MappingProxyType
 
+from bertnas_jax.report.budget import Limit
 from bertnas_jax.report.summary import Latency
 from bertnas_jax.space import Subnet
 
@@ -23,6 +24,16 @@ def backend_label(latency: Latency) -> str:
     """`TVM`, or `TFLite int8` where the numbers are not the usual float32."""
     name = runtime_label(latency.runtime)
     return name if latency.dtype == "float32" else f"{name} {latency.dtype}"
+
+
+def limit_label(limit: Limit) -> str:
+    """`pixel_4, 1 large, TFLite float32, 64 tokens`."""
+    return f"{limit.device}, {limit.cores}, {runtime_label(limit.runtime)} {limit.dtype}, {limit.seq_len} tokens"
+
+
+def price_label(limit: Limit) -> str:
+    """What prices sub-networks by the limit."""
+    return "kernel table" if limit.evidence == "measured" else "simulator"
 
 
 def sizes_label(subnet: Subnet) -> str:

@@ -6,15 +6,16 @@ import html
 
 from bertnas_jax.report import figures, facts
 from bertnas_jax.report.architecture import architecture_svg
+from bertnas_jax.report.budget import Limit
 from bertnas_jax.report.deploy import deploy_steps
 from bertnas_jax.report.front_plot import front_html
 from bertnas_jax.report.html_table import facts_html
-from bertnas_jax.report.labels import runtime_label
+from bertnas_jax.report.labels import limit_label, price_label
 from bertnas_jax.report.page_style import STYLE
 from bertnas_jax.report.recommendation import recommend
 from bertnas_jax.report.results import RunResults
 from bertnas_jax.report.summary import Summary
-from bertnas_jax.report.tables import all_latencies_table, comparison_table, finalists_table, latency_table
+from bertnas_jax.report.tables import all_latencies_table, budget_table, comparison_table, finalists_table, latency_table
 
 # The browser itself refuses whatever would come over the network.
 _POLICY = "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data: blob:"
@@ -24,7 +25,7 @@ def page(run: RunResults) -> str:
     """The HTML document."""
     summary = run.summary
     title = html.escape(f"{summary.task.name}: the best sub-network of {summary.checkpoint}")
-    body = "".join((_verdict(summary), _front(run), _winner(run), _comparison(run), _latencies(run), _evidence(run), _deploy(summary)))
+    body = "".join((_verdict(summary), _budget(summary), _front(run), _winner(run), _comparison(run), _latencies(run), _evidence(run), _deploy(summary)))
     return (
         '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">'
         f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">'
@@ -36,12 +37,15 @@ def page(run: RunResults) -> str:
 
 def _origin(summary: Summary) -> str:
     budget = summary.budget
-    threads = figures.plural(budget.threads, "thread")
-    where = f"{budget.device}, {runtime_label(budget.runtime)}, {threads}, {budget.seq_len} tokens, batch 1"
-    limit = f"{figures.milliseconds(budget.latency_ms)} ms"
-    if budget.speedup_over_bert_base is not None:
-        limit += f" (asked for as {figures.factor(budget.speedup_over_bert_base)} as fast as BERT-base on TFLite)"
-    return f"bertnas_jax, {summary.date.replace('T', ' ')}. Budget: {limit} on {where}."
+    limits = [*map(_limit, budget.limits), *(f"{size.most:,.6g} {size.unit}" for size in budget.sizes)]
+    return f"bertnas_jax, {summary.date.replace('T', ' ')}. Budget: {'; '.join(limits)}; batch 1."
+
+
+def _limit(limit: Limit) -> str:
+    text = f"{figures.milliseconds(limit.latency_ms)} ms"
+    if limit.speedup_over_bert_base is not None:
+        text += f" (asked for as {figures.factor(limit.speedup_over_bert_base)} as fast as BERT-base on TFLite)"
+    return f"{text} on {limit_label(limit)}"
 
 
 def _section(title: str, *parts: str) -> str:
@@ -61,9 +65,19 @@ def _verdict(summary: Summary) -> str:
     return f'<section class="{kind}"><p>{html.escape(recommend(summary))}</p><div class="key">{key}</div></section>\n'
 
 
+def _budget(summary: Summary) -> str:
+    if summary.budget.evidence == "measured" and summary.budget.count == 1:
+        return ""  # all is said above
+    note = (
+        "A simulated latency is a sum over the model's kernels by a calibrated roofline; nothing ran on that device. "
+        "Its interval is meant for 90 % of cases, by what is known of the device."
+    )
+    return _section("The budget, limit by limit", _note(note), budget_table(summary).html())
+
+
 def _front(run: RunResults) -> str:
     note = (
-        "Each point is a sub-network: its latency is the sum of its kernels' latencies, its score that by the shared weights on a part "
+        f"Each point is a sub-network: its latency is the sum of its kernels' latencies on {limit_label(run.summary.budget.first)}, its score that by the shared weights on a part "
         "of the dev split. The filled star is the winner after its own fine-tuning, on all of dev. Point at one for its sizes."
     )
     absent = "<noscript><p>The plot needs JavaScript; pareto.png beside this file shows the same.</p></noscript>"
@@ -84,12 +98,12 @@ def _parity(summary: Summary) -> str:
 def _comparison(run: RunResults) -> str:
     note = (
         "In brackets, times as fast as BERT-base on TFLite. The best uniform net has equal blocks and is no slower than the winner by the "
-        "kernel table; compare the two in the supernet's column, as only the winner was tuned. BERT-base and the uniform net: FLOPs of the "
+        f"{price_label(run.summary.budget.first)}; compare the two in the supernet's column, as only the winner was tuned. BERT-base and the uniform net: FLOPs of the "
         "blocks alone; BERT-base: sizes and parameters of bert-base-uncased."
     )
     if run.best_uniform is None:
         note += " No uniform net of the space is as fast as the winner."
-    finalists = "<h3>Finalists</h3>" + _note("What the kernel table foresaw and what the built model took.") + finalists_table(run).html()
+    finalists = "<h3>Finalists</h3>" + _note("What was foreseen, and what is known of the built model.") + finalists_table(run).html()
     return _section("Compared", _note(note), comparison_table(run).html(), finalists)
 
 

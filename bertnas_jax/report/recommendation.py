@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bertnas_jax.report import figures
+from bertnas_jax.report.budget import Limit
 from bertnas_jax.report.labels import runtime_label
 from bertnas_jax.report.summary import Summary
 
@@ -15,33 +16,39 @@ def recommend(summary: Summary) -> str:
 def _use(summary: Summary) -> str:
     speedup = f"{figures.factor(summary.speedup_vs_tflite_bert_base)} as fast as BERT-base on TFLite"
     return (
-        f"Use the {summary.subnet.depth}-block sub-network: {_scores(summary)}, {_cost(summary)}, {speedup}; "
-        f"it meets the budget of {_limit(summary)} ({_evidence(summary)})."
+        f"Use the {summary.subnet.depth}-block sub-network: {_scores(summary)}, {_cost(summary.budget.first)}, {speedup}; "
+        f"it meets {_budget(summary)} ({_evidence(summary)})."
     )
 
 
 def _do_not_use(summary: Summary) -> str:
-    over = _over_budget(summary)
-    miss = f" by {100 * over:.1f} %" if over > 0 else ", as its median is under it by less than the margin for noise"
+    costs = [f"{_cost(limit)}, it misses {_asked(limit)}{_miss(limit)}" for limit in summary.budget.limits if not limit.compliant]
+    sizes = [f"{size.value:,.6g} {size.unit} of at most {size.most:,.6g}" for size in summary.budget.sizes if not size.compliant]
     return (
-        f"Do not use the {summary.subnet.depth}-block sub-network for this budget: {_cost(summary)}, "
-        f"it misses the budget of {_limit(summary)}{miss} ({_evidence(summary)}), at {_scores(summary)}; "
+        f"Do not use the {summary.subnet.depth}-block sub-network for this budget: {'; '.join([*costs, *sizes]) or _cost(summary.budget.first)} "
+        f"({_evidence(summary)}), at {_scores(summary)}; "
         "allow more latency or widen the search space towards smaller nets."
     )
 
 
-def _limit(summary: Summary) -> str:
-    """The budget as it was asked for: a factor is judged by the ratio in each round, in which the machine's speed cancels."""
-    factor = summary.budget.speedup_over_bert_base
-    return f"{figures.milliseconds(summary.budget.latency_ms)} ms" if factor is None else f"{figures.factor(factor)} BERT-base"
+def _budget(summary: Summary) -> str:
+    budget = summary.budget
+    return _asked(budget.first) if budget.count == 1 else f"all {budget.count} limits of the budget"
 
 
-def _over_budget(summary: Summary) -> float:
-    """By what share the winner is slower than the budget allows."""
-    factor = summary.budget.speedup_over_bert_base
-    if factor is not None:
-        return factor / summary.speedup_vs_tflite_bert_base - 1
-    return summary.winner_latency.median_ms / summary.budget.latency_ms - 1
+def _asked(limit: Limit) -> str:
+    """The limit as it was asked for: a factor is judged by the ratio in each round, in which the machine's speed cancels."""
+    factor = limit.speedup_over_bert_base
+    return f"the budget of {f'{figures.milliseconds(limit.latency_ms)} ms' if factor is None else f'{figures.factor(factor)} BERT-base'}"
+
+
+def _miss(limit: Limit) -> str:
+    """By how much a limit is missed: by the median, or by what surrounds it alone."""
+    factor = limit.speedup_over_bert_base
+    over = limit.winner_ms / limit.latency_ms if factor is None else factor / limit.speedup_vs_tflite_bert_base
+    if over > 1:
+        return f" by {100 * (over - 1):.1f} %"
+    return ", as its median is under it by less than the margin " + ("for noise" if limit.evidence == "measured" else "of the simulation")
 
 
 def _scores(summary: Summary) -> str:
@@ -50,12 +57,17 @@ def _scores(summary: Summary) -> str:
     return f"{figures.score(winner.metric, winner.value)} {label} (teacher {figures.score(teacher.metric, teacher.value)})"
 
 
-def _cost(summary: Summary) -> str:
-    budget, latency = summary.budget, summary.winner_latency
-    threads = figures.plural(budget.threads, "thread")
-    return f"{figures.milliseconds(latency.median_ms)} ms on {budget.device} by {runtime_label(budget.runtime)} with {threads}"
+def _cost(limit: Limit) -> str:
+    threads = figures.plural(limit.threads, "thread")
+    cost = f"{figures.milliseconds(limit.winner_ms)} ms on {limit.where} by {runtime_label(limit.runtime)}"
+    if limit.evidence == "measured":
+        return f"{cost} with {threads}"
+    return f"{cost} (simulated, {figures.interval(limit.low_ms, limit.high_ms)})"
 
 
 def _evidence(summary: Summary) -> str:
-    evidence = summary.winner.evidence
-    return evidence if evidence == "measured" else f"{evidence}, not measured"
+    """What compliance rests on."""
+    known = {limit.evidence for limit in summary.budget.limits}
+    if known == {"measured"}:
+        return "measured"
+    return "simulated, not measured" if known == {"simulated"} else "measured on this machine, simulated elsewhere"

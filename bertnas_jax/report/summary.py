@@ -4,27 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 
+from bertnas_jax.report.budget import EVIDENCE, GPU, Budget, check_positive
 from bertnas_jax.space import Subnet
-
-RUNTIMES = ("tvm", "tflite")
-EVIDENCE = ("measured", "simulated")
-
-
-@dataclasses.dataclass(frozen=True)
-class Budget:
-    """`latency_ms` is what decides; `speedup_over_bert_base` says where it came from, if from there."""
-
-    device: str
-    runtime: str
-    threads: int
-    seq_len: int
-    latency_ms: float
-    speedup_over_bert_base: float | None
-
-    def __post_init__(self):
-        if self.runtime not in RUNTIMES:
-            raise ValueError(f"budget.runtime must be one of {RUNTIMES}, got {self.runtime!r}")
-        _check_positive("budget.latency_ms", self.latency_ms)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,7 +21,7 @@ class Task:
     bag_of_words: float | None
 
     def __post_init__(self):
-        _check_positive("task.dev_examples", self.dev_examples)
+        check_positive("task.dev_examples", self.dev_examples)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -54,8 +35,8 @@ class Teacher:
     flops: int
 
     def __post_init__(self):
-        _check_positive("teacher.params", self.params)
-        _check_positive("teacher.flops", self.flops)
+        check_positive("teacher.params", self.params)
+        check_positive("teacher.flops", self.flops)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -79,7 +60,7 @@ class Winner:
 
 @dataclasses.dataclass(frozen=True)
 class Latency:
-    """One model's latency and how it is known; `runs` is 0 where nothing was run."""
+    """One model's latency and how it is known; where nothing was run `runs` is 0, and 90 % of cases are from `low_ms` to `high_ms`."""
 
     model: str
     runtime: str
@@ -89,11 +70,23 @@ class Latency:
     seq_len: int
     source: str
     median_ms: float
-    p90_ms: float
+    p90_ms: float | None
     runs: int
+    cores: str
+    low_ms: float | None
+    high_ms: float | None
 
     def __post_init__(self):
-        _check_positive("median_ms", self.median_ms)
+        check_positive("median_ms", self.median_ms)
+
+
+@dataclasses.dataclass(frozen=True)
+class Survey:
+    """`share` of the space's Subnets meets the budget, by as many as were `priced`; the `whole` space if there are no more."""
+
+    priced: int
+    whole: bool
+    share: float
 
 
 @dataclasses.dataclass(frozen=True)
@@ -102,6 +95,15 @@ class Search:
     evaluated: int
     space_size: int
     wall_s: float
+    survey: Survey
+
+
+@dataclasses.dataclass(frozen=True)
+class PhoneLibrary:
+    """The winner as a C library for a phone's CPU: its folder, or None and why it is not there."""
+
+    folder: str | None
+    note: str
 
 
 @dataclasses.dataclass(frozen=True)
@@ -138,6 +140,7 @@ class Summary:
     speedup_vs_tflite_bert_base: float
     search: Search
     parity: Parity
+    phone_library: PhoneLibrary | None
     stages: tuple[Stage, ...]
     device: dict
     versions: dict
@@ -154,44 +157,42 @@ class Summary:
             raise ValueError(f"kept_layers must name a teacher's block once, got {self.kept_layers}")
         if not self.task.metric == self.teacher.metric == self.winner.metric:
             raise ValueError(f"metric must be the task's {self.task.metric!r}, got {self.teacher.metric!r} and {self.winner.metric!r}")
-        told = self.at_budget("winner", self.budget.runtime)
-        if told is None or told.source != self.winner.evidence:
-            raise ValueError(
-                f"latencies must hold the winner's {self.winner.evidence} one on {self.budget.runtime} under the budget's conditions, got {told}"
-            )
+        if self.winner.evidence != self.budget.evidence:
+            raise ValueError(f"winner.evidence must be the weakest of its limits', {self.budget.evidence!r}, got {self.winner.evidence!r}")
+        first = self.budget.first
+        told = self.at_budget("winner", first.runtime)
+        if told is None or told.source != first.evidence:
+            raise ValueError(f"latencies must hold the winner's {first.evidence} one on {first.runtime} under the budget's conditions, got {told}")
 
     @property
     def comparable(self) -> tuple[Latency, ...]:
-        """The latencies on the budget's device, with its threads and sequence length.
+        """The latencies on the first limit's device and cores, with its threads and sequence length.
 
-        A budget for the host is one for the machine that `device` describes, by whichever of its names a latency gives.
+        A limit of the host is one of the machine that `device` describes, by whichever of its names a latency gives.
         """
-        devices = [self.budget.device, *(self.device.values() if self.budget.device == "host" else ())]
-        sizes = (self.budget.threads, self.budget.seq_len)
-        return tuple(one for one in self.latencies if one.device in devices and (one.threads, one.seq_len) == sizes)
+        first = self.budget.first
+        devices = [first.device, *(self.device.values() if first.device == "host" else ())]
+        conditions = (first.threads, first.seq_len, "" if first.device == "host" else first.cores)
+        return tuple(one for one in self.latencies if one.device in devices and (one.threads, one.seq_len, one.cores) == conditions)
 
     def at_budget(self, model: str, runtime: str) -> Latency | None:
-        """The model's latency under the budget's conditions, a measured one before any other."""
+        """The model's latency under the first limit's conditions, in its dtype and measured before any other."""
         found = [one for one in self.comparable if (one.model, one.runtime) == (model, runtime)]
-        return min(found, key=lambda one: one.source != "measured", default=None)
+        return min(found, key=lambda one: (one.dtype != self.budget.first.dtype, one.source != "measured"), default=None)
 
     @property
     def winner_latency(self) -> Latency:
-        """The latency that the budget is about."""
-        return self.at_budget("winner", self.budget.runtime)
+        """The latency that the first limit is about."""
+        return self.at_budget("winner", self.budget.first.runtime)
 
     def speedup(self, latency: Latency) -> float | None:
         """How many times as fast as BERT-base on TFLite under the same conditions; None if that is not known."""
         if latency == self.winner_latency:
             return self.speedup_vs_tflite_bert_base
-        same = (latency.device, latency.threads, latency.seq_len, latency.source)
+        dtype = latency.dtype if latency.cores == GPU else "float32"
+        same = (latency.device, latency.cores, latency.threads, latency.seq_len, latency.source)
         for one in self.latencies:
-            if (one.model, one.runtime, one.dtype) == ("bert_base", "tflite", "float32"):
-                if (one.device, one.threads, one.seq_len, one.source) == same:
+            if (one.model, one.runtime, one.dtype) == ("bert_base", "tflite", dtype):
+                if (one.device, one.cores, one.threads, one.seq_len, one.source) == same:
                     return one.median_ms / latency.median_ms
         return None
-
-
-def _check_positive(what: str, value: float) -> None:
-    if value <= 0:
-        raise ValueError(f"{what} must be above 0, got {value}")

@@ -6,17 +6,19 @@ from collections.abc import Sequence
 
 from bertnas_jax.report import figures
 from bertnas_jax.report.comparison import Contender, contenders, latencies_of
+from bertnas_jax.report.budget import Limit
 from bertnas_jax.report.html_table import Table
-from bertnas_jax.report.labels import backend_label, model_label, sizes_label
+from bertnas_jax.report.labels import backend_label, limit_label, model_label, price_label, sizes_label
 from bertnas_jax.report.results import LatencyLine, RunResults
 from bertnas_jax.report.summary import Latency, Summary
+from bertnas_jax.search.evaluated import Finalist
 
 
 def comparison_table(run: RunResults) -> Table:
     """One row a model: sizes, counts, scores, and its median on each runtime with the factor over BERT-base on TFLite."""
     metric = run.summary.winner.metric
     runtimes = _runtimes(run.summary)
-    head = ("model", "sizes", "params", "FLOPs", f"{metric}, tuned, all of dev", f"{metric}, supernet, part of dev", "kernel table ms")
+    head = ("model", "sizes", "params", "FLOPs", f"{metric}, tuned, all of dev", f"{metric}, supernet, part of dev", f"{price_label(run.summary.budget.first)} ms")
     rows = [
         (
             model_label(one.model),
@@ -34,8 +36,8 @@ def comparison_table(run: RunResults) -> Table:
 
 
 def _runtimes(summary: Summary) -> list[str]:
-    """The runtimes with any latency under the budget's conditions, the budget's own first."""
-    found = sorted(summary.comparable, key=lambda one: one.runtime != summary.budget.runtime)
+    """The runtimes with any latency under the first limit's conditions, its own first."""
+    found = sorted(summary.comparable, key=lambda one: one.runtime != summary.budget.first.runtime)
     return list(dict.fromkeys(backend_label(one) for one in found))
 
 
@@ -48,26 +50,50 @@ def _median(summary: Summary, contender: Contender, backend: str) -> str:
 
 
 def finalists_table(run: RunResults) -> Table:
+    """A row a finalist: its score, its price, and its latency under each limit, measured here or simulated elsewhere."""
     metric = run.summary.winner.metric
-    head = ("finalist", f"{metric}, supernet, all of dev", "kernel table ms", "measured ms", "p90 ms", "measured / table", "meets budget")
-    rows = [
-        (
-            ("chosen: " if one.chosen else "") + sizes_label(one.subnet),
-            figures.score(metric, one.accuracy),
-            figures.milliseconds(one.table_ms),
-            figures.milliseconds(one.measured_ms),
-            figures.milliseconds(one.p90_ms),
-            f"{one.measured_ms / one.table_ms:.2f}",
-            "yes" if one.meets_budget else "no",
-        )
-        for one in run.finalists
-    ]
+    measured = any(one.measured_ms is not None for one in run.finalists)
+    head = ["finalist", f"{metric}, supernet, all of dev", f"{price_label(run.summary.budget.first)} ms"]
+    head += ["measured ms", "p90 ms", "measured / table"] if measured else []
+    head += [f"{latency.place}, simulated ms" for latency in run.finalists[0].simulated]
+    rows = [(*_finalist_cells(one, metric, measured), _yes(one.meets_budget)) for one in run.finalists]
     chosen = next(i for i, one in enumerate(run.finalists) if one.chosen)
-    return Table(head, rows, wrapped=0, strong_row=chosen)
+    return Table((*head, "meets budget"), rows, wrapped=0, strong_row=chosen)
 
 
-_LATENCY_HEAD = ("model", "runtime", "source", "device", "dtype", "threads", "tokens", "median ms", "p90 ms", "runs")
-_LATENCY_WORDS = 5
+def _finalist_cells(one: Finalist, metric: str, measured: bool) -> list[str]:
+    name = ("chosen: " if one.chosen else "") + sizes_label(one.subnet)
+    cells = [name, figures.score(metric, one.accuracy), figures.milliseconds(one.table_ms)]
+    if measured:
+        ratio = figures.NOT_KNOWN if one.measured_ms is None else f"{one.measured_ms / one.table_ms:.2f}"
+        cells += [figures.milliseconds(one.measured_ms), figures.milliseconds(one.p90_ms), ratio]
+    ends = [tuple(map(figures.milliseconds, (told.median_ms, told.low_ms, told.high_ms))) for told in one.simulated]
+    return cells + [f"{median} ({low} to {high})" for median, low, high in ends]
+
+
+def budget_table(summary: Summary) -> Table:
+    """A row a limit: what is allowed, what the winner costs and how that is known."""
+    head = ("limit", "known", "of the device", "allowed", "winner", "90 % between", "vs BERT-base on TFLite", "met")
+    rows = [_limit_cells(limit) for limit in summary.budget.limits]
+    for size in summary.budget.sizes:
+        amounts = [f"{value:,.6g} {size.unit}" for value in (size.most, size.value)]
+        rows.append((size.name, "counted", "", *amounts, "", "", _yes(size.compliant)))
+    return Table(head, rows, words=3)
+
+
+def _limit_cells(limit: Limit) -> tuple[str, ...]:
+    between = f"{figures.milliseconds(limit.low_ms)} to {figures.milliseconds(limit.high_ms)} ms" if limit.evidence == "simulated" else ""
+    allowed, cost = f"{figures.milliseconds(limit.latency_ms)} ms", f"{figures.milliseconds(limit.winner_ms)} ms"
+    speedup = figures.factor(limit.speedup_vs_tflite_bert_base)
+    return (limit_label(limit), limit.evidence, limit.knowledge, allowed, cost, between, speedup, _yes(limit.compliant))
+
+
+def _yes(holds: bool) -> str:
+    return "yes" if holds else "no"
+
+
+_LATENCY_HEAD = ("model", "runtime", "source", "device", "cores", "dtype", "threads", "tokens", "median ms", "p90 ms", "90 % between", "runs")
+_LATENCY_WORDS = 6
 
 
 def latency_table(summary: Summary) -> Table:
@@ -84,6 +110,7 @@ def all_latencies_table(lines: Sequence[LatencyLine]) -> Table:
 
 
 def _latency_cells(one: Latency) -> tuple[str, ...]:
-    names = (model_label(one.model), backend_label(one), one.source, one.device, one.dtype)
-    numbers = (figures.milliseconds(one.median_ms), figures.milliseconds(one.p90_ms), str(one.runs) if one.runs else "none")
+    names = (model_label(one.model), backend_label(one), one.source, one.device, one.cores, one.dtype)
+    between = "" if one.low_ms is None else f"{figures.milliseconds(one.low_ms)} to {figures.milliseconds(one.high_ms)}"
+    numbers = (figures.milliseconds(one.median_ms), figures.milliseconds(one.p90_ms), between, str(one.runs) if one.runs else "none")
     return (*names, str(one.threads), str(one.seq_len), *numbers)

@@ -17,8 +17,8 @@ _METRIC_HEADS = {"pearson_spearman": "Pears./Spear."}
 
 
 def terminal_table(summary: Summary) -> str:
-    """The table of BERT-base, teacher and winner under the budget's conditions, then what to do."""
-    budget = summary.budget
+    """The table of BERT-base, teacher and winner under the first limit's conditions, then what to do."""
+    first = summary.budget.first
     metric = summary.winner.metric
     head = ("model", "runtime", "source", "median ms", "p90 ms", "vs BERT-base", _METRIC_HEADS.get(metric, metric), "params", "FLOPs")
     rows = [
@@ -26,7 +26,7 @@ def terminal_table(summary: Summary) -> str:
         for contender in (bert_base(summary), teacher(summary), winner(summary))
         for latency in latencies_of(summary, contender)
     ]
-    where = f"{budget.device}, {figures.plural(budget.threads, 'thread')}, {budget.seq_len} tokens, batch 1; factors over BERT-base on TFLite"
+    where = f"{first.where}, {figures.plural(first.threads, 'thread')}, {first.seq_len} tokens, batch 1; factors over BERT-base on TFLite"
     return "\n".join([_clip(where), *_aligned([head, *rows]), *textwrap.wrap(recommend(summary), WIDTH)])
 
 

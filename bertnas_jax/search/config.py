@@ -10,26 +10,49 @@ from bertnas_jax.train.config import TrainConfig
 from bertnas_jax.train.supernet_config import SupernetConfig
 
 
+SIMULATED_MARGINS = ("upper", "median")
+
+
 @dataclasses.dataclass(frozen=True)
 class BudgetConfig:
     """What the winner may cost, and where.
 
     Raises:
-      ValueError: both limits are given, or a value is out of its bounds.
+      ValueError: both limits of the host are given, or a value is out of its bounds.
     """
 
-    device: str = knob("host", "Where the latency counts; 'host' is this machine.", choices=("host",))
-    runtime: str = knob("tvm", "The runtime the budget is for; the winner is measured on TensorFlow Lite too.", choices=("tvm",))
-    threads: int = knob(1, "Cores the model may use.", lower=1, upper=256)
-    seq_len: int = knob(64, "Tokens of the deployed model's input; shorter sentences are padded.", lower=8, upper=512)
-    latency_ms: float = knob(0.0, "The budget in ms for one sentence; 0 if it is given as a speed-up.", lower=0.0, upper=1e6)
-    speedup_over_bert_base: float = knob(
-        0.0, "The budget as a factor over BERT-base on TFLite, same device, threads, length and float32; 0 if in ms.", lower=0.0, upper=1e6
+    limits: tuple[str, ...] = knob(
+        (),
+        "Further latency limits by commas, each DEVICE/CORES/RUNTIME/DTYPE/TOKENS: MS, such as 'pixel_4/1 large/tflite/float32: 30, "
+        "galaxy_s20/gpu: 25, pixel_6/2 large: 12x'. RUNTIME (tflite), DTYPE (float32; float16 on a gpu) and TOKENS (--seq_len) may be left "
+        "out; 12x is a speed-up over BERT-base on TFLite there. Phones are simulated: python -m bertnas_jax.latency --list names them and "
+        "their cores. This machine is host/2 threads/tvm. The front is drawn over the first limit.",
     )
-    margin: float = knob(0.05, "Finalists must be this share under the budget, so that noise does not decide.", lower=0.0, upper=0.5)
+    device: str = knob("host", "Where --latency_ms or --speedup_over_bert_base counts: 'host', this machine. Phones are given by --limits.")
+    runtime: str = knob("tvm", "The runtime these two are for; the winner is measured on TensorFlow Lite too.", choices=("tvm",))
+    threads: int = knob(1, "Cores of this machine that the model may use.", lower=1, upper=256)
+    seq_len: int = knob(64, "Tokens of the deployed model's input; shorter sentences are padded.", lower=8, upper=512)
+    latency_ms: float = knob(0.0, "The limit on this machine in ms for one sentence; 0 for none, or if it is given as a speed-up.", lower=0.0, upper=1e6)
+    speedup_over_bert_base: float = knob(
+        0.0, "The same as a factor over BERT-base on TFLite, same device, threads, length and float32; 0 for none, or if in ms.", lower=0.0, upper=1e6
+    )
+    margin: float = knob(0.05, "Finalists must be this share under a limit that is measured, so that noise does not decide.", lower=0.0, upper=0.5)
+    simulated_margin: str = knob(
+        "upper",
+        "What of a simulated latency must be under its limit: the upper end of the interval that holds 90 % of cases, or the median, "
+        "which half of them exceed.",
+        choices=SIMULATED_MARGINS,
+    )
+    max_params: int = knob(0, "Most parameters, embeddings included; 0 for any.", lower=0)
+    max_flops: float = knob(0.0, "Most FLOPs (2 x MACs) of a sentence of --seq_len tokens, e.g. 1e9; 0 for any.", lower=0.0)
+    max_file_mb: float = knob(0.0, "Largest float32 .tflite, in 10^6 bytes; 0 for any.", lower=0.0)
 
     def __post_init__(self):
         check_knobs(self)
+        if self.device != "host":
+            raise ValueError(
+                f"device must be host, got {self.device!r}; give a phone's limit as --limits=\"{self.device}/1 large/tflite/float32: 30\""
+            )
         if self.latency_ms > 0 and self.speedup_over_bert_base > 0:
             raise ValueError(
                 f"only one of latency_ms and speedup_over_bert_base must be above 0, got {self.latency_ms} and "
@@ -38,7 +61,7 @@ class BudgetConfig:
 
     @property
     def is_given(self) -> bool:
-        return self.latency_ms > 0 or self.speedup_over_bert_base > 0
+        return self.latency_ms > 0 or self.speedup_over_bert_base > 0 or bool(self.limits)
 
 
 SAMPLERS = ("controller", "nsga2", "evolution", "predictor", "random", "uniform")
@@ -57,6 +80,9 @@ class SamplerConfig:
     evaluations: int = knob(64, "Subnets whose accuracy is evaluated.", lower=1, upper=1_000_000)
     population: int = knob(16, "Population of nsga2 and evolution.", lower=2, upper=10_000)
     dev_subset: int = knob(512, "Dev examples an evaluation uses; the finalists are scored on all of them.", lower=1)
+    priced: int = knob(
+        1_000_000, "Subnets that are priced before anything is trained, all in a smaller space, to tell how many meet the budget.", lower=1, upper=10**8
+    )
     finalists: int = knob(3, "Best subnets that are scored on the whole dev split, built and measured.", lower=1, upper=100)
 
     def __post_init__(self):

@@ -23,8 +23,22 @@ class Evaluated:
 
 
 @dataclasses.dataclass(frozen=True)
+class SimulatedLatency:
+    """A latency at a place that is not here, and the interval that holds 90 % of cases; `meets` its limit by the margin asked for."""
+
+    place: str
+    limit_ms: float
+    low_ms: float
+    median_ms: float
+    high_ms: float
+    meets: bool
+
+
+@dataclasses.dataclass(frozen=True)
 class Finalist:
-    """A Subnet with its score by the supernet on all of dev, its price by the table and its measured latency.
+    """A Subnet with its score by the supernet on all of dev, its price on the first limit, and what is known of every limit.
+
+    Its measured latency is None where no limit is of this machine.
 
     Raises:
       ValueError: a latency is not positive.
@@ -33,14 +47,21 @@ class Finalist:
     subnet: Subnet
     accuracy: float
     table_ms: float
-    measured_ms: float
-    p90_ms: float
+    measured_ms: float | None
+    p90_ms: float | None
+    simulated: tuple[SimulatedLatency, ...]
     meets_budget: bool
     chosen: bool = False
 
     def __post_init__(self):
-        if min(self.table_ms, self.measured_ms, self.p90_ms) <= 0:
+        known = [value for value in (self.table_ms, self.measured_ms, self.p90_ms) if value is not None]
+        if min(known) <= 0:
             raise ValueError(f"latencies must be above 0 ms, got {self.table_ms}, {self.measured_ms} and {self.p90_ms}; measure again")
+
+    @property
+    def latency_ms(self) -> float:
+        """The measured one, or else the price."""
+        return self.table_ms if self.measured_ms is None else self.measured_ms
 
 
 def pareto_front(evaluated: Iterable[Evaluated]) -> list[Evaluated]:

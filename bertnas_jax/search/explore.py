@@ -1,4 +1,4 @@
-"""The search stage: the sampler over the shared weights and the kernel table, from the uniformly shrunk nets on."""
+"""The search stage: the sampler over the shared weights and the prices of the budget, from the uniformly shrunk nets on."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from collections.abc import Iterable
 
 from bertnas_jax.train import SupernetScorer
 from bertnas_jax.search.evaluated import Evaluated, pareto_front
-from bertnas_jax.search.evolution import evolve
+from bertnas_jax.search.budget import Budget
 from bertnas_jax.search.job import Job
-from bertnas_jax.search.latencies import Budget
-from bertnas_jax.search.samplers import Limits, uniform_nets
+from bertnas_jax.search.samplers import uniform_nets
+from bertnas_jax.search.study import run_study
 from bertnas_jax.space import Subnet
 
 EVALUATED_FILE, UNIFORM_FILE = "search/evaluated.json", "search/uniform.json"
@@ -24,11 +24,9 @@ def search_stage(job: Job, scorer: SupernetScorer, budget: Budget) -> list[Evalu
       InfeasibleBudget: nothing that was proposed meets the budget.
     """
     if not (job.folder.has(EVALUATED_FILE) and job.folder.has(UNIFORM_FILE)):
-        config, limit_ms = job.config, budget.latency_ms * (1 - job.config.budget.margin)
-        uniform = uniform_nets(Limits(job.space, budget.table.price_ms, limit_ms))[-NUM_UNIFORM:]
-        evaluated = evolve(
-            job.space, scorer.on_part, budget.table.price_ms, limit_ms, config.sampler, config.seed, job.path("search"), uniform
-        )
+        config, limits = job.config, budget.limits()
+        uniform = uniform_nets(limits)[-NUM_UNIFORM:]
+        evaluated = run_study(limits, scorer.on_part, config.sampler, config.seed, job.path("search"), uniform)
         job.folder.write_json(UNIFORM_FILE, _fields([one for one in evaluated if one.subnet in uniform]))
         job.folder.write_json(EVALUATED_FILE, _fields(evaluated))
     return read_evaluated(job, EVALUATED_FILE)

@@ -1,4 +1,4 @@
-"""A training job with a budget, checked before any stage works."""
+"""A training job with the limits of its budget, checked before any stage works."""
 
 from __future__ import annotations
 
@@ -7,14 +7,21 @@ import dataclasses
 from bertnas_jax.compiler import host_target
 from bertnas_jax.latency import usable_cores
 from bertnas_jax.search.config import SearchConfig
+from bertnas_jax.search.latency_limit import LatencyLimit, limits_of
 from bertnas_jax.train import RunFolder, TrainJob, read_inputs
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Job(TrainJob):
-    """A run of the main job."""
+    """A run of the main job; `limits` are those of latencies."""
 
     config: SearchConfig
+    limits: tuple[LatencyLimit, ...]
+
+    @property
+    def threads(self) -> int:
+        """How many cores of this machine a model may use here."""
+        return next((limit.place.threads for limit in self.limits if limit.place.is_host), self.config.budget.threads)
 
 
 def open_job(config: SearchConfig) -> Job:
@@ -26,14 +33,18 @@ def open_job(config: SearchConfig) -> Job:
       RuntimeError: the compiler cannot work here.
     """
     if not config.budget.is_given:
-        raise ValueError("a budget must be given, got none; give --latency_ms=20 or --speedup_over_bert_base=12")
+        raise ValueError(
+            "a budget must be given, got none; give --latency_ms=20, --speedup_over_bert_base=12, or "
+            '--limits="pixel_4/1 large/tflite/float32: 30"'
+        )
+    limits = limits_of(config.budget)
     host_target()
     cores = len(usable_cores())
-    if config.budget.threads > cores:
-        raise ValueError(f"threads must be at most the {cores} cores of this process, got {config.budget.threads}; use fewer")
+    for threads in (config.budget.threads, *(limit.place.threads for limit in limits if limit.place.is_host)):
+        if threads > cores:
+            raise ValueError(f"threads must be at most the {cores} cores of this process, got {threads}; use fewer")
     inputs = read_inputs(config)
-    if config.budget.seq_len > inputs.bert.max_positions:
-        raise ValueError(
-            f"seq_len must be at most the checkpoint's {inputs.bert.max_positions} positions, got {config.budget.seq_len}; shorten it"
-        )
-    return Job(**vars(inputs), config=config, folder=RunFolder.open(config))
+    for seq_len in (config.budget.seq_len, *(limit.place.seq_len for limit in limits)):
+        if seq_len > inputs.bert.max_positions:
+            raise ValueError(f"seq_len must be at most the checkpoint's {inputs.bert.max_positions} positions, got {seq_len}; shorten it")
+    return Job(**vars(inputs), config=config, folder=RunFolder.open(config), limits=limits)

@@ -1,45 +1,57 @@
-"""The latency stage: BERT-base on TensorFlow Lite, the kernel table, and from both the budget in ms."""
+"""The latency stage: BERT-base on TensorFlow Lite at every place of the budget, every Subnet's prices there, and how many meet them."""
 
 from __future__ import annotations
 
 import dataclasses
+import sys
 
 from bertnas_jax.compiler import host_target
 from bertnas_jax.latency import KernelTable, append_records, fill_kernel_table
-from bertnas_jax.search.samplers import InfeasibleBudget
+from bertnas_jax.search.budget import Budget, PricedLimit, priced_elsewhere, priced_on_host, size_limits
 from bertnas_jax.search.job import Job
+from bertnas_jax.search.latency_limit import LatencyLimit
 from bertnas_jax.search.side_by_side import BERT_BASE, REFERENCE, conditions_of, measure_side_by_side, record
+from bertnas_jax.search.simulated import baseline_of, simulated_record
+from bertnas_jax.search.survey import survey
 
 _ROUNDS = 15
-
-
-@dataclasses.dataclass(frozen=True)
-class Budget:
-    """The budget in ms, as it stood beside BERT-base's latency when the run began, and the prices to search by."""
-
-    latency_ms: float
-    bert_base_ms: float
-    table: KernelTable
+_TABLE_FILE, SURVEY_FILE = "kernel_table.json", "survey.json"
 
 
 def latency_stage(job: Job) -> Budget:
-    """Measures what the budget and the prices need, or reads it from the run folder.
+    """Measures or simulates what the limits and the prices need, or reads it from the run folder.
 
     Raises:
-      InfeasibleBudget: the fastest Subnet of the space is over the budget; names it.
+      InfeasibleBudget: no Subnet meets the budget; names the fastest, or the nearest.
     """
-    wanted = job.config.budget
     if not job.folder.has("budget.json"):
-        timing = measure_side_by_side(job, _ROUNDS)[REFERENCE, "tflite"]
-        append_records(job.path("latency.jsonl"), [record(job, REFERENCE, BERT_BASE, "tflite", timing)])
-        latency_ms = wanted.latency_ms or timing.median_ms / wanted.speedup_over_bert_base
-        fill_kernel_table(job.space, conditions_of(job), host_target()).save(job.path("kernel_table.json"))
-        job.folder.write_json("budget.json", {"latency_ms": latency_ms, "bert_base_ms": timing.median_ms})
-    budget = Budget(**job.folder.read_json("budget.json"), table=KernelTable.load(job.path("kernel_table.json")))
-    fastest_ms = budget.table.price_ms(job.space.smallest)
-    if fastest_ms > budget.latency_ms * (1 - wanted.margin):
-        raise InfeasibleBudget(
-            f"the budget must be met by some subnet, got {budget.latency_ms:.2f} ms (less the margin of {wanted.margin:.0%}) and "
-            f"{fastest_ms:.2f} ms for the fastest, {job.space.smallest.describe()}; allow more or widen the space downwards"
-        )
+        rows = [_limit_fields(job, limit) for limit in job.limits]
+        job.folder.write_json("budget.json", rows)
+    rows = job.folder.read_json("budget.json")
+    latencies = tuple(_priced(job, limit, **row) for limit, row in zip(job.limits, rows, strict=True))
+    budget = Budget(job.space, latencies, size_limits(job.config.budget, job.space, job.bert))
+    if not job.folder.has(SURVEY_FILE):
+        found = survey(budget, job.config.sampler.priced, job.config.seed)
+        job.folder.write_json(SURVEY_FILE, dataclasses.asdict(found))
+        print(found.describe(), file=sys.stderr)
     return budget
+
+
+def _limit_fields(job: Job, limit: LatencyLimit) -> dict[str, float]:
+    """The limit in ms, as it stands beside BERT-base's latency on TensorFlow Lite, and that latency."""
+    if limit.place.is_host:
+        timing = measure_side_by_side(job, _ROUNDS)[REFERENCE, "tflite"]
+        known = record(job, REFERENCE, BERT_BASE, "tflite", timing)
+        fill_kernel_table(job.space, conditions_of(job), host_target()).save(job.path(_TABLE_FILE))
+    else:
+        known = simulated_record(baseline_of(limit.place), REFERENCE, BERT_BASE)
+    append_records(job.path("latency.jsonl"), [known])
+    latency_ms = limit.latency_ms or known.median_ms / limit.speedup_over_bert_base
+    return {"latency_ms": latency_ms, "bert_base_ms": known.median_ms}
+
+
+def _priced(job: Job, limit: LatencyLimit, latency_ms: float, bert_base_ms: float) -> PricedLimit:
+    asked = job.config.budget
+    if limit.place.is_host:
+        return priced_on_host(limit, latency_ms, bert_base_ms, job.space, KernelTable.load(job.path(_TABLE_FILE)), asked.margin)
+    return priced_elsewhere(limit, latency_ms, bert_base_ms, job.space, asked.simulated_margin)

@@ -26,7 +26,7 @@ def run(config: SearchConfig) -> dict:
     """
     job = open_job(config)
     watch = Stopwatch(job.folder)
-    with watch.stage("latency", "BERT-base on TensorFlow Lite, and the time of every kernel of the space"):
+    with watch.stage("latency", "BERT-base on TensorFlow Lite, and the price of every subnet of the space"):
         budget = latency_stage(job)
     with watch.stage("teacher", f"fine-tuning {config.checkpoint} on {job.feed.task.name}"):
         teacher = teacher_stage(job)
@@ -34,17 +34,17 @@ def run(config: SearchConfig) -> dict:
         job = settle_layers(job, teacher)
         weights = supernet_stage(job, teacher)
     scorer = SupernetScorer(Supernet(job.space, job.bert), weights, job.feed, config.sampler.dev_subset, config.seed)
-    with watch.stage("search", f"the most accurate subnet under {budget.latency_ms:.2f} ms"):
+    with watch.stage("search", f"the most accurate subnet under {budget.describe()}"):
         evaluated = search_stage(job, scorer, budget)
-    with watch.stage("finalists", "the best ones on all of dev, built and measured"):
-        subnet = finalists_stage(job, weights, scorer, evaluated)
+    with watch.stage("finalists", "the best ones on all of dev" + (", built and measured" if budget.host else "")):
+        subnet = finalists_stage(job, weights, scorer, evaluated, budget)
     with watch.stage("winner", f"fine-tuning {subnet.describe()}"):
         winner = winner_stage(job, weights, scorer, teacher, subnet)
     with watch.stage("export", "TensorFlow Lite and compiled files, held against the model"):
         exported = export_stage(job, winner)
     with watch.stage("comparison", "winner, teacher and BERT-base side by side"):
-        comparison = compare_stage(job, exported, subnet, teacher.model)
+        comparison = compare_stage(job, exported, subnet, teacher.model, budget)
         write_card(job, winner, [LatencyRecord.from_fields(fields) for fields in comparison["latencies"]])
-    summary = summarise(job, budget, teacher, winner, comparison, exported.parity, watch.seconds)
+    summary = summarise(job, teacher, winner, comparison, exported, watch.seconds)
     job.folder.write_json("summary.json", summary)
     return job.folder.read_json("summary.json")

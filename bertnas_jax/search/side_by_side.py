@@ -19,7 +19,7 @@ _BERT_BASE_FILE = "baseline/bert_base.tflite"
 
 def conditions_of(job: Job) -> Conditions:
     """Under what the models of a job run."""
-    return Conditions(job.config.budget.seq_len, job.config.budget.threads, job.bert.num_outputs, job.bert.pooling)
+    return Conditions(job.config.budget.seq_len, job.threads, job.bert.num_outputs, job.bert.pooling)
 
 
 def measure_side_by_side(
@@ -30,7 +30,7 @@ def measure_side_by_side(
     The process is bound to as many cores as the budget has threads; of two or more, TVM's pool keeps
     those it began with.
     """
-    threads, inputs = job.config.budget.threads, full_inputs(job.config.budget.seq_len)
+    threads, inputs = job.threads, full_inputs(job.config.budget.seq_len)
     files = dict(tflite or {}) | {REFERENCE: _bert_base_file(job)}
     with pinned(threads):
         set_num_threads(threads)
@@ -62,7 +62,7 @@ def record(job: Job, model: str, subnet: Subnet, runtime: str, timing: Timing) -
         device=describe_host().cpu,
         runtime=runtime,
         dtype="float32",
-        threads=job.config.budget.threads,
+        threads=job.threads,
         seq_len=job.config.budget.seq_len,
         source="measured",
         median_ms=timing.median_ms,

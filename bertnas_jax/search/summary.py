@@ -10,12 +10,13 @@ from bertnas_jax.latency import describe_host
 from bertnas_jax.model import Bert
 from bertnas_jax.search.explore import EVALUATED_FILE
 from bertnas_jax.search.job import Job
-from bertnas_jax.search.latencies import Budget
+from bertnas_jax.search.latencies import SURVEY_FILE
+from bertnas_jax.search.winner import Exported
 from bertnas_jax.space import Subnet, count_flops, count_parameters
 from bertnas_jax.train import Teacher, versions
 
 
-def summarise(job: Job, budget: Budget, teacher: Teacher, winner: Bert, comparison: dict, parity: dict, seconds: dict[str, float]) -> dict:
+def summarise(job: Job, teacher: Teacher, winner: Bert, comparison: dict, exported: Exported, seconds: dict[str, float]) -> dict:
     """The summary of a run; design and meaning of the fields are in README.md."""
     config, task, subnet = job.config, job.feed.task, winner.config.subnet
     scores = job.folder.read_json("winner.json")
@@ -31,32 +32,42 @@ def summarise(job: Job, budget: Budget, teacher: Teacher, winner: Bert, comparis
             "pad_share": job.feed.pad_share,
             "bag_of_words": teacher.bag_of_words,
         },
-        "budget": {
-            "device": config.budget.device,
-            "runtime": config.budget.runtime,
-            "threads": config.budget.threads,
-            "seq_len": config.budget.seq_len,
-            "latency_ms": budget.latency_ms,
-            "speedup_over_bert_base": config.budget.speedup_over_bert_base or None,
+        "budget": _first(comparison) | {
+            "limits": comparison["limits"],
+            "sizes": comparison["sizes"],
+            "simulated_margin": config.budget.simulated_margin,
         },
         "subnet": dataclasses.asdict(subnet),
         "kept_layers": list(job.space.kept_layers(subnet.depth)),
         "teacher": _facts(job, job.bert.subnet) | {"metric": task.metric, "value": teacher.value},
-        "winner": _facts(job, subnet) | {"metric": task.metric, "compliant": comparison["compliant"], "evidence": "measured"} | scores,
+        "winner": _facts(job, subnet) | {"metric": task.metric, "compliant": comparison["compliant"], "evidence": _evidence(comparison)} | scores,
         "latencies": comparison["latencies"],
         "speedup_vs_tflite_bert_base": comparison["speedup_vs_tflite_bert_base"],
         "search": {
             "method": config.sampler.sampler,
             "evaluated": len(job.folder.read_json(EVALUATED_FILE)),
             "space_size": job.space.count,
+            "survey": job.folder.read_json(SURVEY_FILE),
             "wall_s": seconds.get("search", 0.0),
         },
-        "parity": parity,
+        "parity": exported.parity,
+        "phone_library": exported.phone_library,
         "stages": [{"name": name, "wall_s": round(value, 1)} for name, value in seconds.items()],
         "peak_memory_gb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e9, 2),  # Linux counts KiB
         "device": {name: _text(value) for name, value in dataclasses.asdict(describe_host()).items()},
         "versions": versions(),
     }
+
+
+def _first(comparison: dict) -> dict:
+    """The limit that the front is drawn over: what a budget of one limit is."""
+    names = ("device", "cores", "runtime", "dtype", "threads", "seq_len", "latency_ms", "speedup_over_bert_base")
+    return {name: comparison["limits"][0][name] for name in names}
+
+
+def _evidence(comparison: dict) -> str:
+    """The weakest that compliance rests on."""
+    return "simulated" if any(limit["evidence"] == "simulated" for limit in comparison["limits"]) else "measured"
 
 
 def _facts(job: Job, subnet: Subnet) -> dict:

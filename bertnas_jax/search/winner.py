@@ -15,6 +15,7 @@ from bertnas_jax.export import CardFacts, TfliteModel, library_file, max_abs_err
 from bertnas_jax.latency import LatencyRecord
 from bertnas_jax.model import Bert, load_checkpoint, read_config, save_checkpoint
 from bertnas_jax.search.job import Job
+from bertnas_jax.search.phone_library import write_phone_library
 from bertnas_jax.space import Subnet
 from bertnas_jax.supernet import SharedWeights, extract
 from bertnas_jax.train import SupernetScorer, Teacher, fine_tune, predict_model
@@ -38,15 +39,19 @@ def winner_stage(job: Job, weights: SharedWeights, scorer: SupernetScorer, teach
 
 @dataclasses.dataclass(frozen=True)
 class Exported:
-    """The winner's .tflite file, its library, loaded again, and how far their logits are from the model's."""
+    """The winner's .tflite file, its library, loaded again, and how far their logits are from the model's; the library for phones."""
 
     tflite: pathlib.Path
     library: CompiledModel
     parity: dict
+    phone_library: dict | None
 
 
 def export_stage(job: Job, model: Bert) -> Exported:
-    """Writes `winner/` if it is not there, loads its two files, and compares them with the model on dev sentences."""
+    """Writes `winner/` if it is not there, loads its two files, and compares them with the model on dev sentences.
+
+    For a limit on the CPU of a phone a C library is there too, if it can be linked here.
+    """
     budget, folder, target = job.config.budget, job.path("winner"), host_target()
     if not folder.exists():
         write_bundle(model, folder, job.checkpoint, budget.seq_len, target, _card_facts(job, model.config.subnet))
@@ -56,10 +61,10 @@ def export_stage(job: Job, model: Bert) -> Exported:
         sentences = job.feed.dev.take(rows)
         errors = {
             f"{name}_max_abs_err": max_abs_error(model, run, sentences, budget.seq_len)
-            for name, run in (("tflite", TfliteModel(tflite, budget.threads).run), ("tvm", library.run))
+            for name, run in (("tflite", TfliteModel(tflite, job.threads).run), ("tvm", library.run))
         }
         job.folder.write_json("parity.json", errors | {"sentences": len(rows)})
-    return Exported(tflite, library, job.folder.read_json("parity.json"))
+    return Exported(tflite, library, job.folder.read_json("parity.json"), write_phone_library(job, model))
 
 
 def write_card(job: Job, model: Bert, latencies: Sequence[LatencyRecord]) -> None:

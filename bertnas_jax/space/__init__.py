@@ -1,6 +1,6 @@
 """Ranges of encoder sizes in, `Subnet`s out, with their parameter and FLOP counts."""
 
-from bertnas_jax.space.count import Vocabulary, count_flops, count_parameters, encoder_flops, product_flops
+from bertnas_jax.space.count import Vocabulary, count_flops, count_parameters, encoder_flops, product_flops, tflite_bytes
 from bertnas_jax.space.latin_hypercube import latin_hypercube
 from bertnas_jax.space.search_space import SearchSpace
 from bertnas_jax.space.subnet import Layer, Subnet
@@ -15,4 +15,5 @@ __all__ = [
     "encoder_flops",
     "latin_hypercube",
     "product_flops",
+    "tflite_bytes",
 ]

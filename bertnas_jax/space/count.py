@@ -30,6 +30,14 @@ def count_parameters(subnet: Subnet, vocabulary: Vocabulary) -> int:
     return embeddings + head + sum(_layer_parameters(subnet, layer) for layer in subnet.layers)
 
 
+GRAPH_BYTES = 150_000  # more than a .tflite of 24 blocks holds beside its weights (tests/space/test_count.py)
+
+
+def tflite_bytes(subnet: Subnet, vocabulary: Vocabulary, seq_len: int) -> int:
+    """Bytes of the float32 .tflite for `seq_len` tokens, at most `GRAPH_BYTES` too many: of positions it has as many rows as tokens."""
+    return 4 * count_parameters(subnet, dataclasses.replace(vocabulary, max_positions=seq_len)) + GRAPH_BYTES
+
+
 def _layer_parameters(subnet: Subnet, layer: Layer) -> int:
     width, attention = subnet.hidden, layer.heads * subnet.head_dim
     projections = 3 * (width + 1) * attention + (attention + 1) * width

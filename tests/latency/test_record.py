@@ -20,6 +20,20 @@ def test_round_trip(tmp_path):
     assert len(path.read_text().splitlines()) == 3
 
 
+def test_a_simulated_one_has_its_interval(tmp_path):
+    simulated = dataclasses.replace(RECORD, device="pixel_4", cores="1 large", source="simulated", p90_ms=None, runs=0, low_ms=1.2, high_ms=1.8)
+    append_records(tmp_path / "latency.jsonl", [simulated])
+    assert read_records(tmp_path / "latency.jsonl") == [simulated]
+    for wrong in ({"high_ms": 1.4}, {"low_ms": None}):
+        with pytest.raises(ValueError, match="median_ms must be within low_ms and high_ms"):
+            dataclasses.replace(simulated, **wrong)
+
+
+def test_a_line_of_before_there_were_intervals_is_read():
+    fields = dataclasses.asdict(RECORD)
+    assert LatencyRecord.from_fields({name: value for name, value in fields.items() if name not in ("cores", "low_ms", "high_ms")}) == RECORD
+
+
 def test_no_file_no_records(tmp_path):
     assert read_records(tmp_path / "latency.jsonl") == []
 

@@ -17,11 +17,35 @@ def fields(subnet):
     return json.loads(subnet.to_json())
 
 
-def latency(model, runtime, median_ms, p90_ms, source="measured", runs=30):
+def latency(model, runtime, median_ms, p90_ms):
     return {
-        "model": model, "runtime": runtime, "device": "host", "dtype": "float32", "threads": 1, "seq_len": 32,
-        "source": source, "median_ms": median_ms, "p90_ms": p90_ms, "runs": runs,
+        "model": model, "runtime": runtime, "device": "host", "dtype": "float32", "threads": 1, "seq_len": 32, "cores": "",
+        "source": "measured", "median_ms": median_ms, "p90_ms": p90_ms, "runs": 30, "low_ms": None, "high_ms": None,
     }  # fmt: skip
+
+
+def on_phone(model, median_ms, device="pixel_4", cores="1 large", dtype="float32", runtime="tflite"):
+    """A simulated latency whose interval is a tenth to both sides."""
+    return latency(model, runtime, median_ms, None) | {
+        "device": device, "cores": cores, "dtype": dtype, "source": "simulated", "runs": 0,
+        "low_ms": 0.9 * median_ms, "high_ms": 1.1 * median_ms,
+    }  # fmt: skip
+
+
+LIMIT = {
+    "device": "host", "cores": "1 thread", "runtime": "tvm", "dtype": "float32", "threads": 1, "seq_len": 32, "latency_ms": 9.0,
+    "speedup_over_bert_base": None, "evidence": "measured", "knowledge": "", "winner_ms": 8.0, "low_ms": None, "high_ms": None,
+    "compliant": True, "speedup_vs_tflite_bert_base": 20.0,
+}  # fmt: skip
+PHONE_LIMIT = LIMIT | {
+    "device": "pixel_4", "cores": "1 large", "runtime": "tflite", "latency_ms": 30.0, "evidence": "simulated",
+    "knowledge": "measured cores", "winner_ms": 25.0, "low_ms": 22.5, "high_ms": 27.5, "speedup_vs_tflite_bert_base": 16.0,
+}  # fmt: skip
+GPU_LIMIT = PHONE_LIMIT | {
+    "device": "galaxy_s20", "cores": "gpu", "dtype": "float16", "latency_ms": 6.0, "knowledge": "specifications", "winner_ms": 3.0,
+    "low_ms": 1.5, "high_ms": 5.9, "speedup_vs_tflite_bert_base": 14.0,
+}  # fmt: skip
+FILE_LIMIT = {"name": "float32 .tflite", "unit": "MB", "most": 12.0, "value": 10.5, "compliant": True}
 
 
 LATENCIES = [
@@ -32,7 +56,7 @@ LATENCIES = [
 ]
 
 SUMMARY = {
-    "budget": {"device": "host", "runtime": "tvm", "threads": 1, "seq_len": 32, "latency_ms": 9.0, "speedup_over_bert_base": None},
+    "budget": {"limits": [LIMIT], "sizes": []},
     "task": {
         "name": "reviews", "metric": "accuracy", "kind": "classification", "train_examples": 4000, "dev_examples": 900,
         "pad_share": 0.125, "bag_of_words": 0.741,
@@ -47,8 +71,9 @@ SUMMARY = {
     },
     "latencies": LATENCIES,
     "speedup_vs_tflite_bert_base": 20.0,
-    "search": {"method": "NSGA-II", "evaluated": 3, "space_size": 1234, "wall_s": 75.0},
+    "search": {"method": "NSGA-II", "evaluated": 3, "space_size": 1234, "wall_s": 75.0, "survey": {"priced": 1234, "whole": True, "share": 0.5}},
     "parity": {"tflite_max_abs_err": 2.5e-6, "tvm_max_abs_err": 3.5e-6, "sentences": 16},
+    "phone_library": None,
     "stages": [{"name": "teacher", "wall_s": 40.0}, {"name": "search", "wall_s": 75.0}],
     "device": {"cpu": "Example CPU 3000", "cores": 2, "isa": ["avx2", "fma"], "memory_gib": None},
     "versions": {"jax": "0.0.1"},
@@ -65,8 +90,8 @@ UNIFORMS = [
     {"subnet": fields(TEACHER), "accuracy": 0.82, "latency_ms": 15.5, "on_front": False},
 ]
 FINALISTS = [
-    {"subnet": fields(WINNER), "accuracy": 0.79, "table_ms": 7.9, "measured_ms": 8.0, "p90_ms": 8.5, "meets_budget": True, "chosen": True},
-    {"subnet": fields(OTHER), "accuracy": 0.74, "table_ms": 4.0, "measured_ms": 5.0, "p90_ms": 5.5, "meets_budget": True, "chosen": False},
+    {"subnet": fields(WINNER), "accuracy": 0.79, "table_ms": 7.9, "measured_ms": 8.0, "p90_ms": 8.5, "simulated": [], "meets_budget": True, "chosen": True},
+    {"subnet": fields(OTHER), "accuracy": 0.74, "table_ms": 4.0, "measured_ms": 5.0, "p90_ms": 5.5, "simulated": [], "meets_budget": True, "chosen": False},
 ]
 
 
@@ -74,18 +99,25 @@ def summary(**changes):
     """The summary with parts replaced: `winner={"value": 0.5}` changes one field, any other value the whole part."""
     made = copy.deepcopy(SUMMARY)
     for name, change in changes.items():
-        made[name] = {**made[name], **change} if isinstance(change, dict) else change
+        made[name] = {**made[name], **change} if isinstance(change, dict) and made[name] else change
     return made
 
 
-def write_run(folder: pathlib.Path, **changes) -> pathlib.Path:
+def limited(**changes):
+    """The budget of one limit of the host, changed."""
+    return {"limits": [LIMIT | changes]}
+
+
+def write_run(folder: pathlib.Path, finalists=FINALISTS, **changes) -> pathlib.Path:
     """A run folder whose summary has these changes."""
     (folder / "search").mkdir(parents=True)
-    lines = [{**one, "subnet": fields(TEACHER), "reference_drift": 1.25, "date": "2030-01-01"} for one in LATENCIES]
-    (folder / "summary.json").write_text(json.dumps(summary(**changes)))
+    told = summary(**changes)
+    latencies = told["latencies"] if isinstance(told["latencies"], list) else LATENCIES
+    lines = [{**one, "subnet": fields(TEACHER), "reference_drift": 1.25, "date": "2030-01-01"} for one in latencies]
+    (folder / "summary.json").write_text(json.dumps(told))
     (folder / "search/evaluated.json").write_text(json.dumps(EVALUATED))
     (folder / "search/uniform.json").write_text(json.dumps(UNIFORMS))
-    (folder / "finalists.json").write_text(json.dumps(FINALISTS))
+    (folder / "finalists.json").write_text(json.dumps(finalists))
     (folder / "latency.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
     return folder
 
@@ -93,4 +125,23 @@ def write_run(folder: pathlib.Path, **changes) -> pathlib.Path:
 def missed(**winner):
     """The changes that make a run miss its budget of 9 ms by a tenth."""
     latencies = [latency("winner", "tvm", 9.9, 11.0), *LATENCIES[1:]]
-    return {"latencies": latencies, "winner": {"compliant": False, **winner}, "speedup_vs_tflite_bert_base": 16.2}
+    budget = limited(winner_ms=9.9, compliant=False, speedup_vs_tflite_bert_base=16.2)
+    return {"latencies": latencies, "budget": budget, "winner": {"compliant": False, **winner}, "speedup_vs_tflite_bert_base": 16.2}
+
+
+def for_phones(*limits, sizes=(), library=None):
+    """The changes that make a run one for simulated devices, the first of them a Pixel 4."""
+    latencies = [on_phone("winner", 25.0), on_phone("teacher", 58.5), on_phone("bert_base", 400.0)]
+    latencies += [on_phone("winner", 3.0, "galaxy_s20", "gpu", "float16"), on_phone("bert_base", 42.0, "galaxy_s20", "gpu", "float16")]
+    return {
+        "budget": {"limits": list(limits or [PHONE_LIMIT]), "sizes": list(sizes)}, "latencies": latencies, "speedup_vs_tflite_bert_base": 16.0,
+        "winner": {"evidence": "simulated"}, "phone_library": library,
+    }  # fmt: skip
+
+
+PHONE_FINALISTS = [
+    one | {"measured_ms": None, "p90_ms": None, "table_ms": 25.0, "simulated": [
+        {"place": "pixel_4, 1 large, tflite float32, 32 tokens", "limit_ms": 30.0, "low_ms": 22.5, "median_ms": 25.0, "high_ms": 27.5, "meets": True}
+    ]}
+    for one in FINALISTS
+]  # fmt: skip

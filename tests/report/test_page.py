@@ -6,7 +6,7 @@ import pytest
 
 from bertnas_jax.report.page import page
 from bertnas_jax.report.read_run import read_run
-from tests.report.run_folders import missed, write_run
+from tests.report.run_folders import FILE_LIMIT, GPU_LIMIT, PHONE_FINALISTS, PHONE_LIMIT, for_phones, missed, write_run
 
 
 class Document(html.parser.HTMLParser):
@@ -87,10 +87,28 @@ def test_texts_of_the_run_cannot_become_markup(tmp_path):
 
 def test_a_device_of_any_name_cannot_become_markup(run):
     evil = "<img src=x>"
-    budget = dataclasses.replace(run.summary.budget, device=evil)
-    latencies = tuple(dataclasses.replace(one, device=evil) for one in run.summary.latencies)
+    budget = dataclasses.replace(run.summary.budget, limits=(dataclasses.replace(run.summary.budget.first, device=evil),))
+    latencies = tuple(dataclasses.replace(one, device=evil, cores="1 thread") for one in run.summary.latencies)
     text = page(dataclasses.replace(run, summary=dataclasses.replace(run.summary, budget=budget, latencies=latencies)))
     assert evil not in text and "&lt;img src=x&gt;" in text
+
+
+def test_every_limit_of_a_budget_for_phones_is_told(tmp_path):
+    library = {"folder": None, "note": "no C library for android-arm64: install gcc-aarch64-linux-gnu"}
+    changes = for_phones(PHONE_LIMIT, GPU_LIMIT, sizes=[FILE_LIMIT], library=library)
+    text = Document(page(read_run(write_run(tmp_path / "run", finalists=PHONE_FINALISTS, **changes)))).text
+    for told in (
+        "Budget: 30.0 ms on pixel_4, 1 large, TFLite float32, 32 tokens; 6.00 ms on galaxy_s20, gpu, TFLite float16, 32 tokens; 12 MB",
+        "90 % between 22.5 and 27.5 ms, budget 30.0 ms, simulated", "The budget, limit by limit", "22.5 to 27.5 ms", "1.50 to 5.90 ms",
+        "measured cores", "specifications", "14.0x", "10.5 MB", "25.0 (22.5 to 27.5)", "simulator ms", "no C library for android-arm64",
+        "617 of 1,234 (50 %), all priced",
+    ):  # fmt: skip
+        assert told in text, told
+    assert "measured ms" not in text
+
+
+def test_a_budget_of_one_measured_limit_has_no_table_of_limits(document):
+    assert "limit by limit" not in document.text
 
 
 def test_torn_lines_are_told(run):

@@ -3,7 +3,21 @@ import json
 import pytest
 
 from bertnas_jax.report.read_run import read_run
-from tests.report.run_folders import EVALUATED, FINALISTS, OTHER, SUMMARY, TEACHER, UNIFORM, WINNER, latency, write_run
+from tests.report.run_folders import (
+    EVALUATED,
+    FINALISTS,
+    OTHER,
+    PHONE_FINALISTS,
+    PHONE_LIMIT,
+    SUMMARY,
+    TEACHER,
+    UNIFORM,
+    WINNER,
+    for_phones,
+    latency,
+    limited,
+    write_run,
+)
 
 FILES = ("summary.json", "search/evaluated.json", "search/uniform.json", "finalists.json", "latency.jsonl")
 
@@ -43,9 +57,12 @@ def test_a_broken_file_is_named(tmp_path, name):
         ({"winner": {"params": 1.5}}, "winner.params must be of type int, got 1.5"),
         ({"winner": {"evidence": "guessed"}}, "winner.evidence must be one of .* got 'guessed'"),
         ({"winner": {"metric": "f1"}}, "metric must be the task's 'accuracy'"),
-        ({"budget": {"latency_ms": 0}}, "budget.latency_ms must be above 0"),
-        ({"budget": {"runtime": "tflite", "threads": 4}}, "must hold the winner's measured one on tflite"),
-        ({"winner": {"evidence": "simulated"}}, "must hold the winner's simulated one on tvm"),
+        ({"budget": limited(latency_ms=0)}, "budget.latency_ms must be above 0"),
+        ({"budget": limited(runtime="tflite", threads=4)}, "must hold the winner's measured one on tflite"),
+        ({"budget": limited(evidence="simulated")}, "must have the interval of a simulated latency, got None to None"),
+        ({"budget": {"limits": [PHONE_LIMIT]}, "winner": {"evidence": "simulated"}}, "must hold the winner's simulated one on tflite"),
+        ({"budget": {"limits": []}}, "budget.limits must hold at least one"),
+        ({"winner": {"evidence": "simulated"}}, "winner.evidence must be the weakest of its limits', 'measured', got 'simulated'"),
         ({"kept_layers": [0]}, "kept_layers must name one of the teacher's blocks 0 to 3 for each of 2 blocks"),
         ({"kept_layers": [0, 4]}, "kept_layers must name one of the teacher's blocks 0 to 3"),
         ({"kept_layers": [1, 1]}, "kept_layers must name a teacher's block once"),
@@ -98,6 +115,14 @@ def test_a_whole_line_without_a_field_is_refused(tmp_path):
     (folder / "latency.jsonl").write_text(json.dumps(latency("winner", "tvm", 1.0, 1.0)) + "\n")
     with pytest.raises(ValueError, match=r"latency.jsonl .*line 1 must have the fields \['date', 'reference_drift', 'subnet'\]"):
         read_run(folder)
+
+
+def test_a_run_for_a_phone_is_read(tmp_path):
+    run = read_run(write_run(tmp_path / "run", finalists=PHONE_FINALISTS, **for_phones()))
+    assert run.summary.winner_latency.median_ms == 25.0 and run.summary.winner_latency.high_ms == pytest.approx(27.5)
+    assert run.finalists[0].simulated[0].high_ms == 27.5 and run.finalists[0].measured_ms is None
+    teacher, gpu = run.summary.latencies[1], run.summary.latencies[3]
+    assert run.summary.speedup(teacher) == 400.0 / 58.5 and run.summary.speedup(gpu) == 42.0 / 3.0
 
 
 def test_the_host_may_go_by_the_name_of_its_cpu(tmp_path):

@@ -86,6 +86,23 @@ def test_no_budget(tiny_config):
     check_refused(config, ValueError, "a budget must be given, got none; give --latency_ms=20")
 
 
+@pytest.mark.parametrize(
+    ("limit", "message"),
+    [
+        ("pixle_4/1 large: 30", "device must have a profile, got 'pixle_4'; the nearest are pixel_4"),
+        ("pixel_4/9 large: 30", "core set must be of pixel_4"),
+        ("host/256 threads: 30", "threads must be at most the [0-9]+ cores of this process, got 256"),
+        ("pixel_4/1 large/tflite/float32/512: 30", None),
+    ],
+)
+def test_limits_are_checked_first(tiny_config, limit, message):
+    config = dataclasses.replace(tiny_config, budget=dataclasses.replace(tiny_config.budget, limits=(limit,), speedup_over_bert_base=0.0))
+    if message is None:
+        assert open_job(config).limits[0].place.seq_len == 512
+    else:
+        check_refused(config, ValueError, message)
+
+
 def test_more_threads_than_cores(tiny_config):
     config = dataclasses.replace(tiny_config, budget=dataclasses.replace(tiny_config.budget, threads=256))
     check_refused(config, ValueError, "threads must be at most the [0-9]+ cores of this process, got 256")

@@ -8,8 +8,11 @@ import jax
 import pytest
 
 from bertnas_jax.model import load_checkpoint, read_config
+from bertnas_jax.latency import read_records
+from bertnas_jax.latency.devices import core_set, load_profile
+from bertnas_jax.latency.simulate import encoder_operators, load_cpu_calibration, simulate_cpu
 from bertnas_jax.report import write_report
-from bertnas_jax.search import compare, explore
+from bertnas_jax.search import BudgetConfig, compare, explore, side_by_side
 from bertnas_jax.search.samplers import InfeasibleBudget
 from bertnas_jax.search.run import run
 from bertnas_jax.space import Subnet
@@ -43,7 +46,7 @@ def test_training_alone_then_the_whole_job_stopped_twice_and_continued(tiny_conf
     def stop(*_):
         raise Interrupted
 
-    for module, stage in ((explore, "evolve"), (compare, "_measure")):
+    for module, stage in ((explore, "run_study"), (compare, "_measure")):
         with monkeypatch.context() as patched:
             patched.setattr(module, stage, stop)
             with pytest.raises(Interrupted):
@@ -81,5 +84,51 @@ def check_summary(folder, summary):
 def test_an_infeasible_budget_ends_before_training(tiny_config):
     budget = dataclasses.replace(tiny_config.budget, speedup_over_bert_base=1e5)
     with pytest.raises(InfeasibleBudget, match=r"got 0.00 ms .* for the fastest, D128-H64-N1-F256"):
+        run(dataclasses.replace(tiny_config, budget=budget))
+    assert not (pathlib.Path(tiny_config.workdir) / "checkpoints").exists()
+
+
+def test_a_budget_for_phones_is_met_by_simulation_and_measures_nothing(tiny_config, monkeypatch):
+    limits = ("pixel_4/1 large/tflite/float32: 1.1", "galaxy_s20/gpu/tflite/float16: 42x", "galaxy_a03s/2 large/tflite/int8/32: 5.6")
+    budget = BudgetConfig(seq_len=16, limits=limits, simulated_margin="median", max_params=4_300_000, max_file_mb=17.1, max_flops=1e7)
+    monkeypatch.setattr(side_by_side, "measure_interleaved", _refuse)
+    summary = run(dataclasses.replace(tiny_config, budget=budget))
+    folder = pathlib.Path(tiny_config.workdir)
+
+    told = {limit["device"]: limit for limit in summary["budget"]["limits"]}
+    subnet = Subnet.from_fields(summary["subnet"])
+    cores, calibration = core_set(load_profile("pixel_4"), "1 large"), load_cpu_calibration()
+    simulated = simulate_cpu(encoder_operators(subnet, 16, "float32"), cores, calibration)
+    assert told["pixel_4"]["winner_ms"] == pytest.approx(simulated.total_ms) and told["pixel_4"]["high_ms"] == pytest.approx(simulated.high_ms)
+    assert told["galaxy_s20"]["speedup_vs_tflite_bert_base"] >= 42 and told["galaxy_s20"]["latency_ms"] == told["galaxy_s20"]["bert_base_ms"] / 42
+    assert (told["galaxy_a03s"]["seq_len"], told["galaxy_a03s"]["threads"]) == (32, 2)
+    assert all(limit["winner_ms"] <= limit["latency_ms"] and limit["compliant"] for limit in told.values())
+    sizes = {size["unit"]: size["value"] for size in summary["budget"]["sizes"]}
+    assert sizes == {
+        "parameters": summary["winner"]["params"],
+        "FLOPs": summary["winner"]["flops"],
+        "MB": (folder / "winner" / "model.tflite").stat().st_size / 1e6,
+    }
+    assert sizes["parameters"] <= 4_300_000 and sizes["MB"] <= 17.1 and sizes["FLOPs"] <= 1e7
+
+    assert summary["winner"]["compliant"] and summary["winner"]["evidence"] == "simulated"
+    assert {(one["source"], one["p90_ms"]) for one in summary["latencies"]} == {("simulated", None)}
+    records = read_records(folder / "latency.jsonl")
+    assert {(one.device, one.cores, one.dtype) for one in records if one.model == "finalist"} == {
+        ("pixel_4", "1 large", "float32"), ("galaxy_s20", "gpu", "float16"), ("galaxy_a03s", "2 large", "int8"),
+    }  # fmt: skip
+    survey = summary["search"]["survey"]
+    assert survey["whole"] and survey["priced"] == 20 and 0 < survey["share"] < 1
+    assert (summary["phone_library"]["folder"] is not None) == (folder / "winner" / "android-arm64" / "libbertnas.so").exists()
+    assert "(simulated, 90 % between" in " ".join(write_report(folder).split())
+
+
+def _refuse(*_, **__):
+    raise AssertionError("a latency was measured")
+
+
+def test_contrary_limits_end_before_training(tiny_config):
+    budget = BudgetConfig(seq_len=16, limits=("pixel_4/1 large: 0.05",))
+    with pytest.raises(InfeasibleBudget, match="got 0.05 ms .* of pixel_4, 1 large, tflite float32, 16 tokens and .* for the fastest, D128-H64-N1-F256"):
         run(dataclasses.replace(tiny_config, budget=budget))
     assert not (pathlib.Path(tiny_config.workdir) / "checkpoints").exists()

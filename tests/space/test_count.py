@@ -5,8 +5,10 @@ import jax.numpy as jnp
 import pytest
 from flax import nnx
 
+from bertnas_jax.export import export_tflite
 from bertnas_jax.model import Bert, BertConfig
-from bertnas_jax.space import Layer, Subnet, Vocabulary, count_flops, count_parameters, encoder_flops, product_flops
+from bertnas_jax.space import Layer, Subnet, Vocabulary, count_flops, count_parameters, encoder_flops, product_flops, tflite_bytes
+from bertnas_jax.space.count import GRAPH_BYTES
 
 CASES = [
     (Subnet.uniform(2, 384, 12, 1536), 128),
@@ -33,3 +35,12 @@ def test_encoder_flops_of_bert_base():
     products = 12 * (2 * 128 * (4 * 768**2 + 2 * 768 * 3072) + 4 * 128**2 * 768)
     assert product_flops(Subnet.uniform(12, 768, 12, 3072), 128) == products
     assert encoder_flops(Subnet.uniform(12, 768, 12, 3072), 128) == pytest.approx(products, rel=0.01)
+
+
+@pytest.mark.parametrize(("subnet", "pooling"), [(Subnet(32, 8, (Layer(2, 48), Layer(3, 16))), "cls"), (Subnet.uniform(24, 16, 2, 32), "mean")])
+def test_a_tflite_file_is_as_large_as_foreseen(subnet, pooling, tmp_path):
+    """On a file that was written: up to the graph's share too much, never too little."""
+    config = BertConfig(subnet, vocab_size=1000, num_outputs=3, pooling=pooling)
+    export_tflite(Bert(config, nnx.Rngs(0)), 16, tmp_path / "model.tflite")
+    written = (tmp_path / "model.tflite").stat().st_size
+    assert 0 <= tflite_bytes(subnet, config.vocabulary, 16) - written < GRAPH_BYTES

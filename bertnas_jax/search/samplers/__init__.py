@@ -5,11 +5,12 @@ Every one works with any storage, goes on from what a study holds, and may run i
 
 from bertnas_jax.search.samplers.baselines import uniform_nets
 from bertnas_jax.search.samplers.choices import choices_of, distributions, subnet_of, suggest
-from bertnas_jax.search.samplers.limits import InfeasibleBudget, Limits, NothingLeft
+from bertnas_jax.search.samplers.limits import Ceiling, InfeasibleBudget, Limits, NothingLeft
 from bertnas_jax.search.samplers.make import make_sampler
 from bertnas_jax.search.samplers.subnet_sampler import SubnetSampler
 
 __all__ = [
+    "Ceiling",
     "InfeasibleBudget",
     "Limits",
     "NothingLeft",

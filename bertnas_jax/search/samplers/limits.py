@@ -1,9 +1,10 @@
-"""Which Subnets may be proposed: those of the space that meet the budget and are not yet in the study."""
+"""Which Subnets may be proposed: those of the space that meet every limit of the budget and are not yet in the study."""
 
 from __future__ import annotations
 
+import dataclasses
 import random
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 
 from bertnas_jax.space import SearchSpace, Subnet
 
@@ -19,11 +20,26 @@ class NothingLeft(ValueError):
     """Every Subnet that the sampler could propose is in the study already."""
 
 
-class Limits:
-    """The space, the price of its Subnets, each asked for once, and the budget, all in ms."""
+@dataclasses.dataclass(frozen=True, eq=False)
+class Ceiling:
+    """A cost that no Subnet may exceed: of what, in which unit, and what a Subnet's is."""
 
-    def __init__(self, space: SearchSpace, latency_ms_of: Callable[[Subnet], float], budget_ms: float):
-        self.space, self.budget_ms = space, budget_ms
+    name: str
+    unit: str
+    most: float
+    cost_of: Callable[[Subnet], float]
+
+
+class Limits:
+    """The space, the price of its Subnets in ms, each asked for once, the budget it must be under, and what else is limited.
+
+    `latency_ms_of` is what accuracy is traded against.
+    """
+
+    def __init__(
+        self, space: SearchSpace, latency_ms_of: Callable[[Subnet], float], budget_ms: float, ceilings: Sequence[Ceiling] = ()
+    ):
+        self.space, self.budget_ms, self.ceilings = space, budget_ms, tuple(ceilings)
         self._latency_ms_of = latency_ms_of
         self._prices: dict[Subnet, float] = {}
         self._listed: tuple[Subnet, ...] | None = None
@@ -33,8 +49,12 @@ class Limits:
             self._prices[subnet] = self._latency_ms_of(subnet)
         return self._prices[subnet]
 
+    def excess(self, subnet: Subnet) -> float:
+        """The largest of a Subnet's costs, each as a share of what is allowed."""
+        return max(self.price_ms(subnet) / self.budget_ms, *(one.cost_of(subnet) / one.most for one in self.ceilings), 0.0)
+
     def allows(self, subnet: Subnet) -> bool:
-        return self.price_ms(subnet) <= self.budget_ms
+        return self.price_ms(subnet) <= self.budget_ms and all(one.cost_of(subnet) <= one.most for one in self.ceilings)
 
     @property
     def is_listable(self) -> bool:
@@ -56,16 +76,22 @@ class Limits:
         left = [subnet for subnet in self.listed() if subnet not in seen] if self.is_listable else self._found(seen, rng)
         if left:
             return rng.choice(left)
-        nearest = min(self._prices, key=self._prices.__getitem__)
+        nearest = min(self._prices, key=self.excess)
         if not self.allows(nearest):
             raise InfeasibleBudget(
-                f"the budget must be met by some subnet, got {self.budget_ms:.2f} ms and {self._prices[nearest]:.2f} ms for the nearest "
+                f"the budget must be met by some subnet, got {self.told()} and {self.told(nearest)} for the nearest "
                 f"of the {len(self._prices)} that were priced, {nearest.describe()}; allow more or widen the space downwards"
             )
         raise NothingLeft(
-            f"a subnet under {self.budget_ms:.2f} ms must be left to propose, got {len(seen)} proposed and none beside them; "
+            f"a subnet under {self.told()} must be left to propose, got {len(seen)} proposed and none beside them; "
             "widen the space or ask for fewer evaluations"
         )
+
+    def told(self, subnet: Subnet | None = None) -> str:
+        """What is allowed, or what a Subnet costs, limit by limit."""
+        price_ms = self.budget_ms if subnet is None else self.price_ms(subnet)
+        others = (f"{one.most if subnet is None else one.cost_of(subnet):,.2f} {one.unit} ({one.name})" for one in self.ceilings)
+        return ", ".join([f"{price_ms:.2f} ms", *others])
 
     def _found(self, seen: Collection[Subnet], rng: random.Random) -> list[Subnet]:
         """One unseen Subnet that meets the budget, or none: random ones made faster step by step, then steps beside them."""
@@ -77,9 +103,9 @@ class Limits:
         return []
 
     def made_faster(self, subnet: Subnet, rng: random.Random) -> Subnet:
-        """The Subnet after random steps, each to a faster neighbour, until it meets the budget or has none."""
+        """The Subnet after random steps, each to a neighbour that exceeds the budget by less, until it meets it or has none."""
         while not self.allows(subnet):
-            faster = [one for one in self.space.neighbours(subnet) if self.price_ms(one) < self.price_ms(subnet)]
+            faster = [one for one in self.space.neighbours(subnet) if self.excess(one) < self.excess(subnet)]
             if not faster:
                 break
             subnet = rng.choice(faster)

@@ -7,8 +7,8 @@ import pytest
 
 from bertnas_jax.search.config import SamplerConfig
 from bertnas_jax.search.evaluated import pareto_front
-from bertnas_jax.search.evolution import evolve
-from bertnas_jax.search.samplers import InfeasibleBudget
+from bertnas_jax.search.samplers import Ceiling, InfeasibleBudget, Limits
+from bertnas_jax.search.study import run_study
 from bertnas_jax.space import SearchSpace, Subnet
 from tests.conftest import REPOSITORY
 
@@ -27,14 +27,27 @@ def latency_ms_of(subnet):
 FIRST = [Subnet.uniform(3, 64, 2, 64, 16), Subnet.uniform(2, 64, 4, 64), Subnet.uniform(1, 64, 4, 256)]
 
 
-def search(folder, budget_ms=14.0, config=CONFIG, accuracy=accuracy_of, seed=0):
-    return evolve(SPACE, accuracy, latency_ms_of, budget_ms, config, seed, folder, FIRST)
+def search(folder, budget_ms=14.0, config=CONFIG, accuracy=accuracy_of, seed=0, ceilings=()):
+    return run_study(Limits(SPACE, latency_ms_of, budget_ms, ceilings), accuracy, config, seed, folder, FIRST)
 
 
 def test_all_it_returns_meets_the_budget_and_is_distinct(tmp_path):
     found = search(tmp_path)
     assert len(found) == len({one.subnet for one in found}) == 40
     assert all(one.latency_ms <= 14.0 and one.accuracy == accuracy_of(one.subnet) for one in found)
+
+
+def test_all_it_returns_is_within_every_limit(tmp_path):
+    heads = Ceiling("heads", "heads", 6.0, lambda subnet: float(sum(layer.heads for layer in subnet.layers)))
+    found = search(tmp_path, ceilings=[heads])
+    assert len(found) == 40 and all(heads.cost_of(one.subnet) <= 6.0 and one.latency_ms <= 14.0 for one in found)
+    assert max(heads.cost_of(one.subnet) for one in found) == 6.0
+
+
+def test_limits_that_contradict_each_other_name_the_nearest_and_what_it_costs(tmp_path):
+    wide = Ceiling("narrowness", "shares", 0.01, lambda subnet: 1 / subnet.hidden)
+    with pytest.raises(InfeasibleBudget, match=r"got 1.50 ms, 0.01 shares \(narrowness\) and 4.00 ms, 0.02 shares \(narrowness\) for the nearest"):
+        search(tmp_path, budget_ms=1.5, ceilings=[wide])
 
 
 def test_it_comes_near_the_true_optimum(tmp_path):
@@ -75,7 +88,7 @@ def test_an_infeasible_budget_names_the_nearest(tmp_path):
 
 def test_a_small_space_is_searched_until_nothing_is_left(tmp_path):
     small = SearchSpace(SPACE.teacher, (1,), (64,), (2, 4), (64, 256))
-    found = evolve(small, accuracy_of, latency_ms_of, 1e9, CONFIG, 0, tmp_path)
+    found = run_study(Limits(small, latency_ms_of, 1e9), accuracy_of, CONFIG, 0, tmp_path)
     assert {one.subnet for one in found} == set(small.enumerate())
     assert pareto_front(found)
 
@@ -97,7 +110,7 @@ def test_it_ends_when_nothing_is_left_and_says_so(tmp_path, capsys):
 def test_a_trial_of_a_process_that_was_killed_is_done_again(tmp_path):
     whole = search(tmp_path / "whole")
     script = (
-        "import os, pathlib, sys; from tests.search import test_evolution as t\n"
+        "import os, pathlib, sys; from tests.search import test_study as t\n"
         "t.search(pathlib.Path(sys.argv[1]), accuracy=lambda subnet: t.accuracy_of(subnet) if subnet in t.FIRST else os.kill(os.getpid(), 9))"
     )
     killed = subprocess.run([sys.executable, "-c", script, str(tmp_path / "again")], cwd=REPOSITORY, check=False, capture_output=True)

@@ -1,4 +1,4 @@
-"""The accuracy of Subnets that a sampler proposes, in an Optuna study that can be continued."""
+"""The study: the accuracy of Subnets that a sampler proposes, by Optuna, so that it can be continued."""
 
 from __future__ import annotations
 
@@ -17,17 +17,16 @@ from bertnas_jax.search.evaluated import Evaluated
 from bertnas_jax.search.samplers import Limits, NothingLeft, choices_of, make_sampler, subnet_of, suggest
 from bertnas_jax.space import SearchSpace, Subnet
 
-def evolve(
-    space: SearchSpace,
+
+def run_study(
+    limits: Limits,
     accuracy_of: Callable[[Subnet], float],
-    latency_ms_of: Callable[[Subnet], float],
-    budget_ms: float,
     config: SamplerConfig,
     seed: int,
     folder: pathlib.Path,
     first: Sequence[Subnet] = (),
 ) -> list[Evaluated]:
-    """The distinct Subnets evaluated, at most `config.evaluations`, all under the budget by `latency_ms_of`.
+    """The distinct Subnets evaluated, at most `config.evaluations`, all within the limits.
 
     `first` are evaluated before any other. The study is kept in `folder` as an Optuna journal; a study found
     there goes on. It ends early, and says why, if the sampler has nothing left to propose.
@@ -35,8 +34,7 @@ def evolve(
     Raises:
       InfeasibleBudget: no Subnet that was priced meets the budget; names the nearest.
     """
-    study = _open_study(folder)
-    limits = Limits(space, latency_ms_of, budget_ms)
+    study, space = _open_study(folder), limits.space
     study.sampler = make_sampler(config, limits, seed)
     known = {evaluated.subnet: evaluated for evaluated in _evaluated(study, space)}
     wanted = min(config.evaluations, space.count)

@@ -1,0 +1,91 @@
+"""The budget in summary.json: every limit, what the winner costs by it, and how that is known."""
+
+from __future__ import annotations
+
+import dataclasses
+
+RUNTIMES = ("tvm", "tflite")
+EVIDENCE = ("measured", "simulated")
+GPU = "gpu"
+
+
+@dataclasses.dataclass(frozen=True)
+class Limit:
+    """A latency limit and the winner's latency there; `latency_ms` is what decides, `speedup_over_bert_base` where it came from, if from there.
+
+    Of a simulated latency 90 % of cases are from `low_ms` to `high_ms`, and `knowledge` says what that rests on.
+    """
+
+    device: str
+    cores: str
+    runtime: str
+    dtype: str
+    threads: int
+    seq_len: int
+    latency_ms: float
+    speedup_over_bert_base: float | None
+    evidence: str
+    knowledge: str
+    winner_ms: float
+    low_ms: float | None
+    high_ms: float | None
+    compliant: bool
+    speedup_vs_tflite_bert_base: float
+
+    def __post_init__(self):
+        for name, choices in (("runtime", RUNTIMES), ("evidence", EVIDENCE)):
+            if getattr(self, name) not in choices:
+                raise ValueError(f"budget.limits.{name} must be one of {choices}, got {getattr(self, name)!r}")
+        check_positive("budget.latency_ms", self.latency_ms)
+        if self.evidence == "simulated" and None in (self.low_ms, self.high_ms):
+            raise ValueError(f"budget.limits must have the interval of a simulated latency, got {self.low_ms} to {self.high_ms}")
+
+    @property
+    def where(self) -> str:
+        """`host` or `pixel_4 (1 large)`."""
+        return self.device if self.evidence == "measured" else f"{self.device} ({self.cores})"
+
+
+@dataclasses.dataclass(frozen=True)
+class SizeLimit:
+    """A limit of parameters, FLOPs or megabytes, and the winner's."""
+
+    name: str
+    unit: str
+    most: float
+    value: float
+    compliant: bool
+
+
+@dataclasses.dataclass(frozen=True)
+class Budget:
+    """All limits; the front is drawn over the first.
+
+    Raises:
+      ValueError: there is no limit.
+    """
+
+    limits: tuple[Limit, ...]
+    sizes: tuple[SizeLimit, ...]
+
+    def __post_init__(self):
+        if not self.limits:
+            raise ValueError("budget.limits must hold at least one, got none")
+
+    @property
+    def first(self) -> Limit:
+        return self.limits[0]
+
+    @property
+    def evidence(self) -> str:
+        """The weakest that compliance rests on."""
+        return "simulated" if any(limit.evidence == "simulated" for limit in self.limits) else "measured"
+
+    @property
+    def count(self) -> int:
+        return len(self.limits) + len(self.sizes)
+
+
+def check_positive(what: str, value: float) -> None:
+    if value <= 0:
+        raise ValueError(f"{what} must be above 0, got {value}")

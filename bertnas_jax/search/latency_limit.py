@@ -1,0 +1,148 @@
+"""One latency limit of a budget: where it counts and how much it allows, from text such as "pixel_4/1 large/tflite/float32: 30"."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import re
+
+from bertnas_jax.latency.devices import core_set, load_profile
+from bertnas_jax.latency.simulate.gpu_roofline import GPU_DTYPE, gpu_of
+from bertnas_jax.latency.simulate.machine import check_dtype
+from bertnas_jax.search.config import BudgetConfig
+from bertnas_jax.search.simulated_runtimes import SIMULATED_RUNTIMES
+
+HOST, GPU = "host", "gpu"
+_FORM = "DEVICE/CORES/RUNTIME/DTYPE/TOKENS: MS"
+_EXAMPLE = '--limits="pixel_4/1 large/tflite/float32: 30"'
+_HOST_CORES = re.compile(r"(\d+)\s*threads?")
+
+
+@dataclasses.dataclass(frozen=True)
+class Place:
+    """Where and as what a model runs, batch 1; `cores` is a core set of the device, "gpu", or "2 threads" of the host."""
+
+    device: str
+    cores: str
+    runtime: str
+    dtype: str
+    threads: int
+    seq_len: int
+
+    @property
+    def is_host(self) -> bool:
+        return self.device == HOST
+
+    def describe(self) -> str:
+        return f"{self.device}, {self.cores}, {self.runtime} {self.dtype}, {self.seq_len} tokens"
+
+
+@dataclasses.dataclass(frozen=True)
+class LatencyLimit:
+    """A latency that must not be exceeded at a place: in ms or, where that is 0, by a factor over BERT-base on TFLite there."""
+
+    place: Place
+    latency_ms: float
+    speedup_over_bert_base: float = 0.0
+
+
+def limits_of(budget: BudgetConfig) -> tuple[LatencyLimit, ...]:
+    """The limits of a budget, that of --latency_ms or --speedup_over_bert_base first.
+
+    Raises:
+      ValueError: a text is no limit, names what there is not, or there are two for one place or for the host.
+    """
+    limits = [parse_limit(text, budget.seq_len) for text in budget.limits]
+    if budget.latency_ms > 0 or budget.speedup_over_bert_base > 0:
+        limits.insert(0, LatencyLimit(host_place(budget.threads, budget.seq_len), budget.latency_ms, budget.speedup_over_bert_base))
+    places = [limit.place for limit in limits]
+    for place in places:
+        if places.count(place) > 1:
+            raise ValueError(f"limits must be of different places, got two for {place.describe()}; leave one out")
+    hosts = [place for place in places if place.is_host]
+    if len(hosts) > 1:
+        raise ValueError(
+            f"limits must have at most one of the host, got {' and '.join(place.cores for place in hosts)}; "
+            "the threads of a process stay on the cores they began with: search once for each"
+        )
+    for place in hosts:
+        if place.seq_len != budget.seq_len:
+            raise ValueError(f"a limit of the host must be for --seq_len={budget.seq_len}, got {place.seq_len} tokens; the winner is built at --seq_len")
+    return tuple(limits)
+
+
+def host_place(threads: int, seq_len: int) -> Place:
+    """This machine, with the compiled runtime."""
+    return Place(HOST, "1 thread" if threads == 1 else f"{threads} threads", "tvm", "float32", threads, seq_len)
+
+
+def parse_limit(text: str, seq_len: int) -> LatencyLimit:
+    """The limit of a text; `seq_len` tokens if it does not say how many.
+
+    Raises:
+      ValueError: the text is no limit, or names a device, cores, runtime or dtype that there is not; the message lists the nearest.
+    """
+    where, colon, allowed = text.rpartition(":")
+    fields = [field.strip() for field in where.split("/")]
+    if not colon or not 2 <= len(fields) <= 5 or not all(fields):
+        raise ValueError(f"limits must be {_FORM}, got {text!r}; e.g. {_EXAMPLE}{_cores_known(fields[0])}")
+    if len(fields) == 5:
+        seq_len = _tokens(fields.pop(), text)
+    place = _place(*fields, seq_len=seq_len)
+    value = _allowed(allowed.strip(), text)
+    return LatencyLimit(place, 0.0, value) if allowed.strip().endswith("x") else LatencyLimit(place, value)
+
+
+def _place(device: str, cores: str, runtime: str = "", dtype: str = "", *, seq_len: int) -> Place:
+    if device == HOST:
+        return _place_on_host(cores, runtime or "tvm", dtype or "float32", seq_len)
+    profile, runtime = load_profile(device), runtime or "tflite"
+    if runtime not in SIMULATED_RUNTIMES:
+        raise ValueError(f"the runtime on {device} must be one of {', '.join(SIMULATED_RUNTIMES)}, got {runtime!r}; others are not simulated")
+    if cores == GPU:
+        gpu_of(profile)
+        if not SIMULATED_RUNTIMES[runtime].on_gpu:
+            raise ValueError(f"the runtime on a gpu must be tflite, got {runtime!r} on {device}; give cores of its CPU")
+        if dtype not in ("", GPU_DTYPE):
+            raise ValueError(f"the dtype on a gpu must be {GPU_DTYPE}, got {dtype!r} on {device}; leave it out")
+        return Place(device, GPU, runtime, GPU_DTYPE, 1, seq_len)
+    chosen = core_set(profile, cores)
+    check_dtype(chosen, dtype or "float32")
+    return Place(device, chosen.describe(), runtime, dtype or "float32", chosen.threads, seq_len)
+
+
+def _place_on_host(cores: str, runtime: str, dtype: str, seq_len: int) -> Place:
+    threads = _HOST_CORES.fullmatch(cores)
+    if threads is None or not 1 <= int(threads[1]) <= 256:
+        raise ValueError(f"the cores of host must be threads, such as '1 thread' or '2 threads', got {cores!r}; write host/2 threads/tvm/float32: 20")
+    if (runtime, dtype) != ("tvm", "float32"):
+        raise ValueError(f"a limit of the host must be for tvm/float32, got {runtime}/{dtype}; TensorFlow Lite is measured beside it")
+    return host_place(int(threads[1]), seq_len)
+
+
+def _tokens(text: str, limit: str) -> int:
+    if not text.isdecimal() or not 8 <= int(text) <= 512:
+        raise ValueError(f"the tokens of a limit must be 8 to 512, got {text!r} in {limit!r}; leave them out for --seq_len")
+    return int(text)
+
+
+def _allowed(text: str, limit: str) -> float:
+    try:
+        value = float(text.removesuffix("x").removesuffix("ms"))
+    except ValueError:
+        value = math.nan
+    if not 0 < value <= 1e6:  # NaN fails too
+        raise ValueError(f"a limit must allow ms above 0, such as 30, or a factor such as 12x, got {text!r} in {limit!r}; write {_EXAMPLE}")
+    return value
+
+
+def _cores_known(device: str) -> str:
+    """What may stand after this device, if it is one."""
+    try:
+        profile = load_profile(device)
+    except ValueError:
+        return ""
+    if device == HOST:
+        return ""
+    has = ", ".join(f"{cluster.cores.value:.0f} {cluster.label}" for cluster in profile.cpu.clusters)
+    return f"; {device} has {has}{' and a gpu' if profile.gpu else ''}"

@@ -1,0 +1,27 @@
+"""The runtimes that are simulated on phones: the kernels a Subnet has there, and the table of a space's prices."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
+
+from bertnas_jax.latency.devices import CoreSet
+from bertnas_jax.latency.simulate import CpuFit, KernelWork, PriceTable, encoder_operators, tflite_price_table
+from bertnas_jax.space import SearchSpace, Subnet
+
+
+@dataclasses.dataclass(frozen=True)
+class SimulatedRuntime:
+    """`kernels` of a Subnet at a length and dtype; `price_table` of a space at a length and dtype on cores, by a calibration's fit.
+
+    `on_gpu` says whether the runtime is calibrated on GPUs too.
+    """
+
+    kernels: Callable[[Subnet, int, str], Sequence[KernelWork]]
+    price_table: Callable[[SearchSpace, int, str, CoreSet, CpuFit], PriceTable]
+    on_gpu: bool
+
+
+SIMULATED_RUNTIMES: Mapping[str, SimulatedRuntime] = {
+    "tflite": SimulatedRuntime(encoder_operators, tflite_price_table, on_gpu=True),
+}

@@ -1,0 +1,80 @@
+"""What a limit's text means, and what is said of a wrong one."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bertnas_jax.latency.devices import core_sets, device_names, load_profile
+from bertnas_jax.search.config import BudgetConfig
+from bertnas_jax.search.latency_limit import LatencyLimit, Place, limits_of, parse_limit
+
+
+def test_all_of_it_may_be_said():
+    place = Place("pixel_4", "1 large + 1 medium", "tflite", "int8", 2, 128)
+    assert parse_limit("pixel_4/1 large + 1 medium/tflite/int8/128: 30", 64) == LatencyLimit(place, 30.0)
+    assert parse_limit(" pixel_4 / 1large+1medium / tflite / int8 / 128 :30 ms", 64) == LatencyLimit(place, 30.0)
+
+
+@pytest.mark.parametrize(
+    ("text", "limit"),
+    [
+        ("pixel_6/2 large: 12x", LatencyLimit(Place("pixel_6", "2 large", "tflite", "float32", 2, 64), 0.0, 12.0)),
+        ("galaxy_s20/gpu: 2.5", LatencyLimit(Place("galaxy_s20", "gpu", "tflite", "float16", 1, 64), 2.5)),
+        ("host/2 threads: 9", LatencyLimit(Place("host", "2 threads", "tvm", "float32", 2, 64), 9.0)),
+    ],
+)
+def test_what_is_left_out_has_its_default(text, limit):
+    assert parse_limit(text, 64) == limit
+
+
+phones = st.sampled_from([name for name in device_names() if name != "host"])
+
+
+@given(phones, st.data(), st.floats(0.01, 1e5))
+def test_every_core_set_of_every_phone_may_be_named(device, data, latency_ms):
+    cores = data.draw(st.sampled_from(core_sets(load_profile(device))))
+    limit = parse_limit(f"{device}/{cores}: {latency_ms!r}", 32)
+    assert (limit.place.device, limit.place.cores, limit.latency_ms) == (device, cores, latency_ms)
+    place = limit.place
+    assert parse_limit(f"{place.device}/{place.cores}/{place.runtime}/{place.dtype}/{place.seq_len}: {latency_ms!r}", 64) == limit
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("pixel_4: 30", r"must be DEVICE/CORES/RUNTIME/DTYPE/TOKENS: MS, got 'pixel_4: 30'; e.g. .*pixel_4 has 1 large, 3 medium, 4 small and a gpu"),
+        ("fast", "must be DEVICE/CORES/RUNTIME/DTYPE/TOKENS: MS, got 'fast'"),
+        ("pixle_4/1 large: 3", "device must have a profile, got 'pixle_4'; the nearest are pixel_4"),
+        ("pixel_4/9 large: 3", "which has 1 large, 3 medium, 4 small, got '9 large'; the nearest are '1 large'"),
+        ("pixel_4/1 large/tvm: 3", "the runtime on pixel_4 must be one of tflite, got 'tvm'"),
+        ("pixel_4/1 large/tflite/float16: 3", "dtype on a CPU must be one of"),
+        ("pixel_4/gpu/tflite/int8: 3", "dtype on a gpu must be float16, got 'int8'"),
+        ("raspberry_pi_4/gpu: 4", "raspberry_pi_4 must have a GPU in its profile"),
+        ("pixel_4/1 large/tflite/float32/4: 3", "tokens of a limit must be 8 to 512, got '4'"),
+        ("pixel_4/1 large: -3", "a limit must allow ms above 0, such as 30, or a factor such as 12x, got '-3'"),
+        ("pixel_4/1 large: nan", "got 'nan'"),
+        ("host/1 large: 3", "cores of host must be threads, .* got '1 large'"),
+        ("host/1 thread/tflite: 3", "limit of the host must be for tvm/float32, got tflite/float32"),
+    ],
+)
+def test_a_wrong_text_is_refused(text, message):
+    with pytest.raises(ValueError, match=message):
+        parse_limit(text, 64)
+
+
+def test_that_of_the_hosts_own_flags_is_the_first():
+    limits = limits_of(BudgetConfig(latency_ms=5.0, threads=2, limits=("pixel_4/1 large: 30",)))
+    assert [(limit.place.device, limit.place.threads, limit.latency_ms) for limit in limits] == [("host", 2, 5.0), ("pixel_4", 1, 30.0)]
+
+
+@pytest.mark.parametrize(
+    ("budget", "message"),
+    [
+        (BudgetConfig(limits=("pixel_4/1 large: 30", "pixel_4/1large/tflite: 20")), "two for pixel_4, 1 large, tflite float32, 64 tokens"),
+        (BudgetConfig(latency_ms=5.0, limits=("host/2 threads: 3",)), "at most one of the host, got 1 thread and 2 threads"),
+        (BudgetConfig(limits=("host/2 threads/tvm/float32/32: 3",)), "must be for --seq_len=64, got 32 tokens"),
+    ],
+)
+def test_limits_that_do_not_go_together_are_refused(budget, message):
+    with pytest.raises(ValueError, match=message):
+        limits_of(budget)
