@@ -12,6 +12,7 @@ import functools
 import json
 import pathlib
 from collections.abc import Mapping
+from typing import ClassVar
 
 import tvm
 
@@ -25,6 +26,8 @@ _current: contextvars.ContextVar[Tuning | None] = contextvars.ContextVar("tuning
 @dataclasses.dataclass(frozen=True)
 class Tuning:
     """Tiles by shape, for the CPU that LLVM calls `cpu`; `provenance` says what they were measured with."""
+
+    FILE: ClassVar[str] = "tuning.json"  # of a run folder
 
     cpu: str
     tiles: Mapping[GemmShape, GemmTile]

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import pathlib
 
 import jax
+import tvm
 
-from bertnas_jax.compiler import bucket_lengths
+from bertnas_jax.compiler import Tuning, bucket_lengths
 from bertnas_jax.compiler.targets import ANDROID_OPENCL, named_target
 from bertnas_jax.export.c_library import write_c_library
 from bertnas_jax.export.config import ExportConfig
@@ -38,9 +40,17 @@ def export_winner(config: ExportConfig) -> str:
     if config.target == ANDROID_OPENCL:
         write_opencl(model, seq_len, target, out)
     else:
-        write_c_library(model, bucket_lengths(seq_len) if config.shorter else [seq_len], target, out, config.compiler)
+        with _tuning_for(run, target):
+            write_c_library(model, bucket_lengths(seq_len) if config.shorter else [seq_len], target, out, config.compiler)
     files = [f"  {path.name:18} {path.stat().st_size:>12,} bytes" for path in sorted(out.iterdir()) if path.is_file()]
     return "\n".join([f"{model.config.subnet.describe()}, {seq_len} tokens, for {config.target} in {out}:", *files])
+
+
+def _tuning_for(run: pathlib.Path, target: tvm.target.Target) -> contextlib.AbstractContextManager:
+    """The run's tuning if it is of the CPU that is exported for; else what the package brings for that."""
+    path = run / Tuning.FILE
+    tuning = Tuning.load(path) if path.is_file() else None
+    return tuning if tuning and tuning.cpu == target.attrs.get("mcpu") else contextlib.nullcontext()
 
 
 def _seq_len(run: pathlib.Path) -> int:

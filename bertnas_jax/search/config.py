@@ -93,6 +93,8 @@ class SamplerConfig:
 class SearchConfig(SupernetConfig):
     """The main job: from a checkpoint, a task and a budget to an exported winner."""
 
+    tune: bool = knob(True, "Measures which tiles are the fastest for products that --tuning lacks: about a second each, for a limit of this machine.")
+    tuning: str = knob("", "A file of python -m bertnas_jax.compiler --tune for this CPU, or of another run; without it, what the package brings.")
     measure_rounds: int = knob(30, "Rounds of the final interleaved measurement.", lower=5, upper=10_000)
     budget: BudgetConfig = nested(BudgetConfig, flat=True)
     sampler: SamplerConfig = nested(SamplerConfig, flat=True)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import pathlib
 
-from bertnas_jax.compiler import host_target
+from bertnas_jax.compiler import Tuning, host_target, shipped_tuning
 from bertnas_jax.latency import usable_cores
 from bertnas_jax.search.config import SearchConfig
 from bertnas_jax.search.latency_limit import LatencyLimit, limits_of
@@ -13,10 +14,11 @@ from bertnas_jax.train import RunFolder, TrainJob, read_inputs
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Job(TrainJob):
-    """A run of the main job; `limits` are those of latencies."""
+    """A run of the main job; `limits` are those of latencies, `tuning` is what is known before this machine is asked."""
 
     config: SearchConfig
     limits: tuple[LatencyLimit, ...]
+    tuning: Tuning
 
     @property
     def threads(self) -> int:
@@ -38,7 +40,7 @@ def open_job(config: SearchConfig) -> Job:
             '--limits="pixel_4/1 large/tflite/float32: 30"'
         )
     limits = limits_of(config.budget)
-    host_target()
+    tuning = _known_tuning(config.tuning)
     cores = len(usable_cores())
     for threads in (config.budget.threads, *(limit.place.threads for limit in limits if limit.place.is_host)):
         if threads > cores:
@@ -47,4 +49,14 @@ def open_job(config: SearchConfig) -> Job:
     for seq_len in (config.budget.seq_len, *(limit.place.seq_len for limit in limits)):
         if seq_len > inputs.bert.max_positions:
             raise ValueError(f"seq_len must be at most the checkpoint's {inputs.bert.max_positions} positions, got {seq_len}; shorten it")
-    return Job(**vars(inputs), config=config, folder=RunFolder.open(config), limits=limits)
+    return Job(**vars(inputs), config=config, folder=RunFolder.open(config), limits=limits, tuning=tuning)
+
+
+def _known_tuning(file: str) -> Tuning:
+    """That of the file, or what the package brings for this CPU."""
+    cpu = str(host_target().attrs["mcpu"])
+    if not file:
+        return shipped_tuning(cpu)
+    known = Tuning.load(pathlib.Path(file).expanduser())
+    known.check(cpu)
+    return known

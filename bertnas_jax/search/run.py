@@ -7,9 +7,10 @@ from bertnas_jax.search.compare import compare_stage
 from bertnas_jax.search.config import SearchConfig
 from bertnas_jax.search.explore import search_stage
 from bertnas_jax.search.finalists import finalists_stage
-from bertnas_jax.search.job import open_job
+from bertnas_jax.search.job import Job, open_job
 from bertnas_jax.search.latencies import latency_stage
 from bertnas_jax.search.summary import summarise
+from bertnas_jax.search.tuned import tuning_stage
 from bertnas_jax.search.winner import export_stage, winner_stage, write_card
 from bertnas_jax.supernet import Supernet
 from bertnas_jax.train import Stopwatch, SupernetScorer, settle_layers, supernet_stage, teacher_stage
@@ -26,6 +27,14 @@ def run(config: SearchConfig) -> dict:
     """
     job = open_job(config)
     watch = Stopwatch(job.folder)
+    with watch.stage("tuning", "the fastest tiles of the products of the space"):
+        tuning = tuning_stage(job)
+    with tuning:
+        return _run(job, watch)
+
+
+def _run(job: Job, watch: Stopwatch) -> dict:
+    config = job.config
     with watch.stage("latency", "BERT-base on TensorFlow Lite, and the price of every subnet of the space"):
         budget = latency_stage(job)
     with watch.stage("teacher", f"fine-tuning {config.checkpoint} on {job.feed.task.name}"):

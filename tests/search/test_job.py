@@ -6,6 +6,7 @@ import shutil
 
 import pytest
 
+from bertnas_jax.compiler import Tuning
 from bertnas_jax.model import CheckpointError
 from bertnas_jax.search.job import open_job
 
@@ -29,6 +30,12 @@ def check_refused(config, error, message):
 def test_a_good_configuration_opens(tiny_config):
     job = open_job(tiny_config)
     assert job.space.count == 4 + 16 and job.bert.num_outputs == 2 and job.feed.pad_share < 0.5
+
+
+def test_a_tuning_of_another_cpu(tiny_config, tmp_path):
+    Tuning("another", {}).save(tmp_path / "tuning.json")
+    check_refused(dataclasses.replace(tiny_config, tuning=str(tmp_path / "tuning.json")), ValueError, "must be of the CPU .* got one of another")
+    check_refused(dataclasses.replace(tiny_config, tuning=str(tmp_path / "none.json")), FileNotFoundError, "none.json")
 
 
 def test_a_missing_checkpoint(tiny_config):

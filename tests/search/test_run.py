@@ -7,6 +7,7 @@ import pathlib
 import jax
 import pytest
 
+from bertnas_jax.compiler import Tuning
 from bertnas_jax.model import load_checkpoint, read_config
 from bertnas_jax.latency import read_records
 from bertnas_jax.latency.devices import core_set, load_profile
@@ -56,6 +57,8 @@ def test_training_alone_then_the_whole_job_stopped_twice_and_continued(tiny_conf
     assert kept == {name: (folder / name).stat().st_mtime_ns for name in kept}, "a stage that was whole was done again"
     check_summary(folder, summary)
     assert "winner" in write_report(folder)
+    products = {shape.describe() for shape in Tuning.load(folder / "tuning.json").tiles}
+    assert {"16x128x384", "16x64x128", "16x128x256", "16x512x128"} <= products  # heads of 64: all two, one; both ffns
     for name in (*RUN_FILES, "report.html", "pareto.png", "pareto.csv"):
         assert (folder / name).exists(), name
     assert not list(folder.rglob(".partial*"))
