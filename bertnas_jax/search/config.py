@@ -83,6 +83,11 @@ class SamplerConfig:
     priced: int = knob(
         1_000_000, "Subnets that are priced before anything is trained, all in a smaller space, to tell how many meet the budget.", lower=1, upper=10**8
     )
+    storage: str = knob(
+        "",
+        "Where the study is kept for workers to share: postgresql://user@host/name, mysql://user@host/name, or grpc://host:port of Optuna's "
+        "proxy; without it a journal in the run folder, which workers on a shared file system can use too.",
+    )
     finalists: int = knob(3, "Best subnets that are scored on the whole dev split, built and measured.", lower=1, upper=100)
 
     def __post_init__(self):

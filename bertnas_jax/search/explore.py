@@ -24,12 +24,17 @@ def search_stage(job: Job, scorer: SupernetScorer, budget: Budget) -> list[Evalu
       InfeasibleBudget: nothing that was proposed meets the budget.
     """
     if not (job.folder.has(EVALUATED_FILE) and job.folder.has(UNIFORM_FILE)):
-        config, limits = job.config, budget.limits()
-        uniform = uniform_nets(limits)[-NUM_UNIFORM:]
-        evaluated = run_study(limits, scorer.on_part, config.sampler, config.seed, job.path("search"), uniform)
+        evaluated, uniform = explore(job, scorer, budget)
         job.folder.write_json(UNIFORM_FILE, _fields([one for one in evaluated if one.subnet in uniform]))
         job.folder.write_json(EVALUATED_FILE, _fields(evaluated))
     return read_evaluated(job, EVALUATED_FILE)
+
+
+def explore(job: Job, scorer: SupernetScorer, budget: Budget) -> tuple[list[Evaluated], list[Subnet]]:
+    """What this process and its workers evaluated, and which uniform nets they began with."""
+    limits = budget.limits()
+    uniform = uniform_nets(limits)[-NUM_UNIFORM:]
+    return run_study(limits, scorer.on_part, job.config.sampler, job.config.seed, job.path("search"), uniform), uniform
 
 
 def read_evaluated(job: Job, name: str) -> list[Evaluated]:

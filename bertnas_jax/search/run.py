@@ -12,7 +12,7 @@ from bertnas_jax.search.latencies import latency_stage
 from bertnas_jax.search.summary import summarise
 from bertnas_jax.search.tuned import tuning_stage
 from bertnas_jax.search.winner import export_stage, winner_stage, write_card
-from bertnas_jax.supernet import Supernet
+from bertnas_jax.supernet import SharedWeights, Supernet
 from bertnas_jax.train import Stopwatch, SupernetScorer, settle_layers, supernet_stage, teacher_stage
 
 
@@ -33,6 +33,11 @@ def run(config: SearchConfig) -> dict:
         return _run(job, watch)
 
 
+def scorer_of(job: Job, weights: SharedWeights) -> SupernetScorer:
+    """What scores Subnets of the run's trained supernet."""
+    return SupernetScorer(Supernet(job.space, job.bert), weights, job.feed, job.config.sampler.dev_subset, job.config.seed)
+
+
 def _run(job: Job, watch: Stopwatch) -> dict:
     config = job.config
     with watch.stage("latency", "BERT-base on TensorFlow Lite, and the price of every subnet of the space"):
@@ -42,7 +47,7 @@ def _run(job: Job, watch: Stopwatch) -> dict:
     with watch.stage("supernet", f"shared weights of {job.space.count:,} subnets"):
         job = settle_layers(job, teacher)
         weights = supernet_stage(job, teacher)
-    scorer = SupernetScorer(Supernet(job.space, job.bert), weights, job.feed, config.sampler.dev_subset, config.seed)
+    scorer = scorer_of(job, weights)
     with watch.stage("search", f"the most accurate subnet under {budget.describe()}"):
         evaluated = search_stage(job, scorer, budget)
     with watch.stage("finalists", "the best ones on all of dev" + (", built and measured" if budget.host else "")):

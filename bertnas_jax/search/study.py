@@ -1,11 +1,10 @@
-"""The study: the accuracy of Subnets that a sampler proposes, by Optuna, so that it can be continued."""
+"""The search itself: the accuracy of Subnets that a sampler proposes, in a study of Optuna that can be continued and shared."""
 
 from __future__ import annotations
 
-import os
 import pathlib
-import socket
 import sys
+import time
 from collections.abc import Callable, Sequence
 
 import optuna
@@ -14,8 +13,11 @@ from tqdm import tqdm
 
 from bertnas_jax.search.config import SamplerConfig
 from bertnas_jax.search.evaluated import Evaluated
-from bertnas_jax.search.samplers import Limits, NothingLeft, choices_of, make_sampler, subnet_of, suggest
-from bertnas_jax.space import SearchSpace, Subnet
+from bertnas_jax.search.samplers import Limits, NothingLeft, choices_of, make_sampler, suggest
+from bertnas_jax.search.shared_study import begin, evaluated, fail_orphans, is_left_to_others, open_study, trials
+from bertnas_jax.space import Subnet
+
+_POLL_S = 0.2  # between looks at what other workers still evaluate
 
 
 def run_study(
@@ -26,43 +28,68 @@ def run_study(
     folder: pathlib.Path,
     first: Sequence[Subnet] = (),
 ) -> list[Evaluated]:
-    """The distinct Subnets evaluated, at most `config.evaluations`, all within the limits.
+    """The distinct Subnets evaluated, `config.evaluations` at most, all within the limits.
 
-    `first` are evaluated before any other. The study is kept in `folder` as an Optuna journal; a study found
-    there goes on. It ends early, and says why, if the sampler has nothing left to propose.
+    `first` are evaluated before any other. The study is kept in `folder` as an Optuna journal, or in
+    `config.storage`; a study found there goes on. Any number of processes may run it at once: each Subnet is
+    evaluated once, and a trial whose process dies is given to another. All return when all is evaluated, or,
+    with a line that says why, when the sampler has nothing left to propose.
 
     Raises:
       InfeasibleBudget: no Subnet that was priced meets the budget; names the nearest.
+      ValueError: the storage cannot be opened.
     """
-    study, space = _open_study(folder), limits.space
+    study, space = open_study(folder, config.storage), limits.space
     study.sampler = make_sampler(config, limits, seed)
-    known = {evaluated.subnet: evaluated for evaluated in _evaluated(study, space)}
     wanted = min(config.evaluations, space.count)
-    waiting = [subnet for subnet in first if limits.allows(subnet) and subnet not in known]
-    with tqdm(total=wanted, initial=len(known), desc="search", unit="subnet", mininterval=1.0) as bar:
-        while len(known) < wanted:
-            if waiting:
-                study.enqueue_trial(choices_of(waiting.pop(0)))
-            try:
-                found = _evaluate_one(study, limits, accuracy_of)
-            except NothingLeft as reason:
-                if not known:
-                    raise
-                bar.write(f"the search ends after {len(known)} evaluations: {reason}", file=sys.stderr)
+    with tqdm(total=wanted, desc="search", unit="subnet", mininterval=1.0) as bar:
+        while True:
+            known = evaluated(study, space)
+            _show(bar, known)
+            if len(known) >= wanted:
                 break
-            if found.subnet not in known:
-                bar.update()
-            known.setdefault(found.subnet, found)
-            bar.set_postfix(best=f"{max(e.accuracy for e in known.values()):.4f}")
-    return list(known.values())
+            others = trials(study, TrialState.RUNNING)
+            try:
+                if len(known) + len(others) < wanted:
+                    _evaluate_one(study, limits, accuracy_of, _next_first(study, limits, first), wanted)
+                    continue
+            except NothingLeft as reason:
+                if not others:
+                    if not known:
+                        raise
+                    bar.write(f"the search ends after {len(known)} evaluations: {reason}", file=sys.stderr)
+                    break
+            time.sleep(_POLL_S)
+            fail_orphans(study)
+    return list(known.values())[:wanted]
 
 
-def _evaluate_one(study: optuna.Study, limits: Limits, accuracy_of: Callable[[Subnet], float]) -> Evaluated:
-    """What the study's next trial found; a trial that is cut off is left as failed, so that its Subnet may come again."""
-    trial = study.ask()
-    trial.set_user_attr("owner", [socket.gethostname(), os.getpid()])
+def _show(bar: tqdm, known: dict[Subnet, Evaluated]) -> None:
+    if known:
+        bar.set_postfix(best=f"{max(one.accuracy for one in known.values()):.4f}", refresh=False)
+        bar.update(len(known) - bar.n)
+
+
+def _next_first(study: optuna.Study, limits: Limits, first: Sequence[Subnet]) -> Subnet | None:
+    """The first of these that meets the budget and nobody has begun."""
+    begun = trials(study, TrialState.COMPLETE, TrialState.RUNNING, TrialState.WAITING)
+    taken = [trial.system_attrs.get("fixed_params", trial.params) for trial in begun]
+    return next((subnet for subnet in first if limits.allows(subnet) and choices_of(subnet) not in taken), None)
+
+
+def _evaluate_one(
+    study: optuna.Study, limits: Limits, accuracy_of: Callable[[Subnet], float], next_first: Subnet | None, wanted: int
+) -> None:
+    """The study's next trial, of `next_first` if there is one; what is cut off is left as failed, so that its Subnet may come again.
+
+    What another process has come upon at the same time is left to it, and the trial pruned.
+    """
+    trial = begin(study, next_first)
     try:
         subnet = suggest(trial, limits.space)
+        if is_left_to_others(study, trial, subnet, wanted):
+            study.tell(trial, state=TrialState.PRUNED)
+            return
         latency_ms = limits.price_ms(subnet)
         trial.set_user_attr("latency_ms", latency_ms)
         accuracy = accuracy_of(subnet)
@@ -70,34 +97,3 @@ def _evaluate_one(study: optuna.Study, limits: Limits, accuracy_of: Callable[[Su
         study.tell(trial, state=TrialState.FAIL)
         raise
     study.tell(trial, [accuracy, latency_ms])
-    return Evaluated(subnet, accuracy, latency_ms)
-
-
-def _open_study(folder: pathlib.Path) -> optuna.Study:
-    folder.mkdir(parents=True, exist_ok=True)
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
-    storage = optuna.storages.JournalStorage(optuna.storages.journal.JournalFileBackend(str(folder / "study.journal")))
-    study = optuna.create_study(study_name="search", storage=storage, directions=["maximize", "minimize"], load_if_exists=True)
-    for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
-        if _is_orphan(trial):
-            study.tell(trial.number, state=TrialState.FAIL)
-    return study
-
-
-def _is_orphan(trial: optuna.trial.FrozenTrial) -> bool:
-    """True if the process that had begun the trial was one of this machine that is gone, or this one."""
-    host, process = trial.user_attrs.get("owner", ("", 0))
-    if host != socket.gethostname() or process == os.getpid():
-        return host == socket.gethostname()
-    try:
-        os.kill(process, 0)  # signal 0 only asks
-    except ProcessLookupError:
-        return True
-    except PermissionError:
-        return False
-    return False
-
-
-def _evaluated(study: optuna.Study, space: SearchSpace) -> list[Evaluated]:
-    complete = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
-    return [Evaluated(subnet_of(trial.params, space), *trial.values) for trial in complete]

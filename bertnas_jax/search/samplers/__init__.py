@@ -7,6 +7,7 @@ from bertnas_jax.search.samplers.baselines import uniform_nets
 from bertnas_jax.search.samplers.choices import choices_of, distributions, subnet_of, suggest
 from bertnas_jax.search.samplers.limits import Ceiling, InfeasibleBudget, Limits, NothingLeft
 from bertnas_jax.search.samplers.make import make_sampler
+from bertnas_jax.search.samplers.past import is_whole
 from bertnas_jax.search.samplers.subnet_sampler import SubnetSampler
 
 __all__ = [
@@ -17,6 +18,7 @@ __all__ = [
     "SubnetSampler",
     "choices_of",
     "distributions",
+    "is_whole",
     "make_sampler",
     "subnet_of",
     "suggest",

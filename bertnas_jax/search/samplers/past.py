@@ -32,7 +32,7 @@ def read_past(study: optuna.Study, trial: FrozenTrial, space: SearchSpace) -> Pa
         if other.number == trial.number:
             continue
         turn += other.number < trial.number
-        if other.state == TrialState.RUNNING and not _is_whole(other):
+        if other.state == TrialState.RUNNING and not is_whole(other):
             continue
         subnet = subnet_of(other.params, space)
         seen.add(subnet)
@@ -41,6 +41,6 @@ def read_past(study: optuna.Study, trial: FrozenTrial, space: SearchSpace) -> Pa
     return Past(tuple(evaluated), frozenset(seen), turn)
 
 
-def _is_whole(trial: FrozenTrial) -> bool:
+def is_whole(trial: FrozenTrial) -> bool:
     """True if a trial that another worker has just begun has all its parameters."""
     return "depth" in trial.params and len(trial.params) == 2 + 2 * trial.params["depth"]
