@@ -81,7 +81,10 @@ class SamplerConfig:
     population: int = knob(16, "Population of nsga2 and evolution.", lower=2, upper=10_000)
     dev_subset: int = knob(512, "Dev examples an evaluation uses; the finalists are scored on all of them.", lower=1)
     priced: int = knob(
-        1_000_000, "Subnets that are priced before anything is trained, all in a smaller space, to tell how many meet the budget.", lower=1, upper=10**8
+        1_000_000,
+        "Subnets that are priced before anything is trained, all in a smaller space, to tell how many meet the budget.",
+        lower=1,
+        upper=10**8,
     )
     finalists: int = knob(3, "Best subnets that are scored on the whole dev split, built and measured.", lower=1, upper=100)
 
