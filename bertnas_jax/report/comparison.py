@@ -18,7 +18,7 @@ class Contender:
     """A model to compare; None where a fact is not known.
 
     `value` is its own score on all of dev, `supernet_value` that by the shared weights on a part of
-    dev, and `table_ms` its latency by the kernel table: only the same column may be compared.
+    dev, and `table_ms` its price on the budget's first limit: only the same column may be compared.
     """
 
     model: str
