@@ -8,7 +8,15 @@ import math
 
 from bertnas_jax.latency import LatencyRecord
 from bertnas_jax.latency.devices import core_set, load_profile
-from bertnas_jax.latency.simulate import Calibration, Simulation, load_cpu_calibration, load_gpu_calibration, simulate_cpu, simulate_gpu
+from bertnas_jax.latency.simulate import (
+    Calibration,
+    PriceTable,
+    Simulation,
+    load_cpu_calibration,
+    load_gpu_calibration,
+    simulate_cpu,
+    simulate_gpu,
+)
 from bertnas_jax.latency.simulate.price_table import fill_price_table
 from bertnas_jax.search.cost_table import CostTable
 from bertnas_jax.search.latency_limit import GPU, Place
@@ -39,7 +47,7 @@ def simulated_prices(space: SearchSpace, place: Place) -> SimulatedPrices:
     return _prices(table, calibration, calibration.knowledge(cores))
 
 
-def _prices(table, calibration: Calibration, knowledge: str) -> SimulatedPrices:
+def _prices(table: PriceTable, calibration: Calibration, knowledge: str) -> SimulatedPrices:
     return SimulatedPrices(CostTable.of_prices(table), knowledge, math.exp(calibration.log_half_widths[knowledge]))
 
 

@@ -139,6 +139,6 @@ def _refuse(*_, **__):
 
 def test_contrary_limits_end_before_training(tiny_config):
     budget = BudgetConfig(seq_len=16, limits=("pixel_4/1 large: 0.05",))
-    with pytest.raises(InfeasibleBudget, match="got 0.05 ms .* of pixel_4, 1 large, tflite float32, 16 tokens and .* for the fastest, D128-H64-N1-F256"):
+    with pytest.raises(InfeasibleBudget, match="got 0.05 ms .* on pixel_4, 1 large, tflite float32, 16 tokens and .* for the fastest, D128-H64-N1-F256"):
         run(dataclasses.replace(tiny_config, budget=budget))
     assert not (pathlib.Path(tiny_config.workdir) / "checkpoints").exists()
