@@ -86,7 +86,7 @@ class SamplerConfig:
         lower=1,
         upper=10**8,
     )
-    finalists: int = knob(3, "Best subnets that are scored on the whole dev split, built and measured.", lower=1, upper=100)
+    finalists: int = knob(3, "Best subnets that are scored on the whole dev split and, for a limit of this machine, built and measured.", lower=1, upper=100)
 
     def __post_init__(self):
         check_knobs(self)
