@@ -12,7 +12,6 @@ from bertnas_jax.latency.simulate import (
     Calibration,
     PriceTable,
     Simulation,
-    load_cpu_calibration,
     load_gpu_calibration,
     simulate_cpu,
     simulate_gpu,
@@ -23,7 +22,7 @@ from bertnas_jax.search.latency_limit import GPU, Place
 from bertnas_jax.search.simulated_runtimes import SIMULATED_RUNTIMES
 from bertnas_jax.space import SearchSpace, Subnet
 
-_cpu_calibration, _gpu_calibration = functools.cache(load_cpu_calibration), functools.cache(load_gpu_calibration)
+_gpu_calibration = functools.cache(load_gpu_calibration)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -42,7 +41,7 @@ def simulated_prices(space: SearchSpace, place: Place) -> SimulatedPrices:
         calibration = _gpu_calibration()
         table = fill_price_table(space, place.seq_len, place.dtype, lambda kernels: 1e3 * simulate_gpu(kernels, device, calibration).total_ms)
         return _prices(table, calibration, calibration.gpu_knowledge(device.gpu.name))
-    cores, calibration = core_set(device, place.cores), _cpu_calibration()
+    cores, calibration = core_set(device, place.cores), runtime.calibration()
     table = runtime.price_table(space, place.seq_len, place.dtype, cores, calibration.fit)
     return _prices(table, calibration, calibration.knowledge(cores))
 
@@ -53,11 +52,11 @@ def _prices(table: PriceTable, calibration: Calibration, knowledge: str) -> Simu
 
 def simulate_at(place: Place, subnet: Subnet) -> Simulation:
     """A Subnet's latency at a place, of any sizes."""
-    device = load_profile(place.device)
-    kernels = SIMULATED_RUNTIMES[place.runtime].kernels(subnet, place.seq_len, place.dtype)
+    device, runtime = load_profile(place.device), SIMULATED_RUNTIMES[place.runtime]
+    kernels = runtime.kernels(subnet, place.seq_len, place.dtype)
     if place.cores == GPU:
         return simulate_gpu(kernels, device, _gpu_calibration())
-    return simulate_cpu(kernels, core_set(device, place.cores), _cpu_calibration())
+    return simulate_cpu(kernels, core_set(device, place.cores), runtime.calibration())
 
 
 def baseline_of(place: Place) -> Place:

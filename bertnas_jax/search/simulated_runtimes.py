@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Callable, Mapping, Sequence
 
 from bertnas_jax.latency.devices import CoreSet
-from bertnas_jax.latency.simulate import CpuFit, KernelWork, PriceTable, encoder_operators, tflite_price_table
+from bertnas_jax.latency.simulate import Calibration, CpuFit, KernelWork, PriceTable, encoder_operators, load_cpu_calibration, tflite_price_table
 from bertnas_jax.space import SearchSpace, Subnet
 
 
@@ -14,14 +15,15 @@ from bertnas_jax.space import SearchSpace, Subnet
 class SimulatedRuntime:
     """`kernels` of a Subnet at a length and dtype; `price_table` of a space at a length and dtype on cores, by a calibration's fit.
 
-    `on_gpu` says whether the runtime is calibrated on GPUs too.
+    `calibration` is that of its kernels on CPUs; `on_gpu` says whether the runtime is calibrated on GPUs too.
     """
 
     kernels: Callable[[Subnet, int, str], Sequence[KernelWork]]
     price_table: Callable[[SearchSpace, int, str, CoreSet, CpuFit], PriceTable]
+    calibration: Callable[[], Calibration]
     on_gpu: bool
 
 
 SIMULATED_RUNTIMES: Mapping[str, SimulatedRuntime] = {
-    "tflite": SimulatedRuntime(encoder_operators, tflite_price_table, on_gpu=True),
+    "tflite": SimulatedRuntime(encoder_operators, tflite_price_table, functools.cache(load_cpu_calibration), on_gpu=True),
 }
