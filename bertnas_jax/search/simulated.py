@@ -53,7 +53,7 @@ def _prices(table: PriceTable, calibration: Calibration, knowledge: str) -> Simu
 def simulate_at(place: Place, subnet: Subnet) -> Simulation:
     """A Subnet's latency at a place, of any sizes."""
     device, runtime = load_profile(place.device), SIMULATED_RUNTIMES[place.runtime]
-    kernels = runtime.kernels(subnet, place.seq_len, place.dtype)
+    kernels = runtime.kernels(subnet, place.seq_len, place.dtype, device)
     if place.cores == GPU:
         return simulate_gpu(kernels, device, _gpu_calibration())
     return simulate_cpu(kernels, core_set(device, place.cores), runtime.calibration())
