@@ -79,7 +79,8 @@ def _budget(summary: Summary) -> str:
 def _front(run: RunResults) -> str:
     note = (
         f"Each point is a sub-network: its latency is the sum of its kernels' latencies on {limit_label(run.summary.budget.first)}, its "
-        "score that by the shared weights on a part of the dev split. The filled star is the winner after its own fine-tuning, on all of dev. Point at one for its sizes."
+        "score that by the shared weights on a part of the dev split. The filled star is the winner after its own "
+        "fine-tuning, on all of dev. Point at one for its sizes."
     )
     absent = "<noscript><p>The plot needs JavaScript; pareto.png beside this file shows the same.</p></noscript>"
     return _section("Score against latency", _note(note), front_html(run), absent)

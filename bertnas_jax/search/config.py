@@ -32,7 +32,9 @@ class BudgetConfig:
     runtime: str = knob("tvm", "The runtime these two are for; the winner is measured on TensorFlow Lite too.", choices=("tvm",))
     threads: int = knob(1, "Cores of this machine that the model may use.", lower=1, upper=256)
     seq_len: int = knob(64, "Tokens of the deployed model's input; shorter sentences are padded.", lower=8, upper=512)
-    latency_ms: float = knob(0.0, "The limit on this machine in ms for one sentence; 0 for none, or if it is given as a speed-up.", lower=0.0, upper=1e6)
+    latency_ms: float = knob(
+        0.0, "The limit on this machine in ms for one sentence; 0 for none, or if it is given as a speed-up.", lower=0.0, upper=1e6
+    )
     speedup_over_bert_base: float = knob(
         0.0, "The same as a factor over BERT-base on TFLite, same device, threads, length and float32; 0 for none, or if in ms.", lower=0.0, upper=1e6
     )
@@ -86,7 +88,9 @@ class SamplerConfig:
         lower=1,
         upper=10**8,
     )
-    finalists: int = knob(3, "Best subnets that are scored on the whole dev split and, for a limit of this machine, built and measured.", lower=1, upper=100)
+    finalists: int = knob(
+        3, "Best subnets that are scored on the whole dev split and, for a limit of this machine, built and measured.", lower=1, upper=100
+    )
 
     def __post_init__(self):
         check_knobs(self)
