@@ -21,6 +21,9 @@ class Latency(Protocol):
     source: str
     median_ms: float
     p90_ms: float | None
+    cores: str
+    low_ms: float | None
+    high_ms: float | None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -69,14 +72,23 @@ def _header(facts: CardFacts, subnet: Subnet, vocabulary: Vocabulary, seq_len: i
 def _latency_table(latencies: Sequence[Latency]) -> str:
     if not latencies:
         return ""
-    columns = ("model", "runtime", "device", "threads", "length", "median ms", "p90 ms", "source")
+    columns = ("model", "runtime", "device", "threads", "length", "median ms", "p90 ms", "90 % between", "source")
     head = f"## Latency\n\nBatch 1.\n\n| {' | '.join(columns)} |\n{'|---' * len(columns)}|\n"
     rows = (
-        f"| {latency.model} | {latency.runtime} | {latency.device} | {latency.threads} | {latency.seq_len} "
-        f"| {latency.median_ms:.2f} | {_p90(latency)} | {latency.source} |\n"
+        f"| {latency.model} | {latency.runtime} | {_where(latency)} | {latency.threads} | {latency.seq_len} "
+        f"| {latency.median_ms:.2f} | {_p90(latency)} | {_between(latency)} | {latency.source} |\n"
         for latency in latencies
     )
     return head + "".join(rows)
+
+
+def _where(latency: Latency) -> str:
+    return f"{latency.device}, {latency.cores}" if latency.cores else latency.device
+
+
+def _between(latency: Latency) -> str:
+    """The interval of a simulated latency."""
+    return "" if latency.low_ms is None else f"{latency.low_ms:.2f} to {latency.high_ms:.2f}"
 
 
 def _p90(latency: Latency) -> str:

@@ -59,12 +59,13 @@ class SizeLimit:
 
 @dataclasses.dataclass(frozen=True)
 class Budget:
-    """All limits; the front is drawn over the first.
+    """All limits, and for how many tokens the files are; the front is drawn over the first limit.
 
     Raises:
       ValueError: there is no limit.
     """
 
+    seq_len: int
     limits: tuple[Limit, ...]
     sizes: tuple[SizeLimit, ...]
 

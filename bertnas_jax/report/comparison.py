@@ -18,7 +18,7 @@ class Contender:
     """A model to compare; None where a fact is not known.
 
     `value` is its own score on all of dev, `supernet_value` that by the shared weights on a part of
-    dev, and `table_ms` its latency by the kernel table: only the same column may be compared.
+    dev, and `table_ms` its price on the budget's first limit: only the same column may be compared.
     """
 
     model: str
@@ -39,7 +39,7 @@ def contenders(run: RunResults) -> tuple[Contender, ...]:
 
 def bert_base(summary: Summary) -> Contender:
     params = count_parameters(BERT_BASE, BERT_BASE_VOCABULARY)
-    return Contender("bert_base", BERT_BASE, params, encoder_flops(BERT_BASE, summary.budget.first.seq_len))
+    return Contender("bert_base", BERT_BASE, params, encoder_flops(BERT_BASE, summary.budget.seq_len))
 
 
 def teacher(summary: Summary) -> Contender:
@@ -58,7 +58,7 @@ def _winner(run: RunResults) -> Contender:
 
 
 def _uniform(summary: Summary, point: Point) -> Contender:
-    flops = encoder_flops(point.subnet, summary.budget.first.seq_len)
+    flops = encoder_flops(point.subnet, summary.budget.seq_len)
     return Contender("best uniform net", point.subnet, _params_like(summary, point.subnet), flops, None, point.accuracy, point.latency_ms)
 
 

@@ -32,7 +32,7 @@ _AGAIN = "python -m bertnas_jax.search --flagfile=... --workdir=..."
 
 def deploy_steps(summary: Summary) -> tuple[tuple[str, str], ...]:
     """What each piece of code is for, and the code."""
-    sizes = {"seq_len": summary.budget.first.seq_len, "threads": summary.budget.first.threads}
+    sizes = {"seq_len": summary.budget.seq_len, "threads": summary.budget.first.threads}
     return (
         ("Python, TFLite (in this run folder)", _TFLITE.format(**sizes)),
         ("Python, compiled by TVM for this kind of CPU", _TVM.format(**sizes)),

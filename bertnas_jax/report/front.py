@@ -37,8 +37,15 @@ def winner_end(summary: Summary) -> tuple[float, float]:
     return summary.winner_latency.median_ms, figures.plotted(summary.winner.metric, summary.winner.value)
 
 
+def winner_interval(summary: Summary) -> tuple[float, float] | None:
+    """Where its latency is in 90 % of cases, of a simulated one."""
+    latency = summary.winner_latency
+    return None if latency.source == "measured" else (latency.low_ms, latency.high_ms)
+
+
 def winner_end_label(summary: Summary) -> str:
-    return f"winner, fine-tuned and {summary.winner_latency.source}"
+    source = summary.winner_latency.source
+    return f"winner, fine-tuned and {source}" + (" (line: 90 % of cases)" if source == "simulated" else "")
 
 
 def budget_label(summary: Summary) -> str:
@@ -60,7 +67,8 @@ def teacher_x(summary: Summary) -> float | None:
 
 def x_range(run: RunResults) -> tuple[float, float]:
     """Every Subnet, the winner's end and the budget, with some air; the teacher may lie beyond."""
-    shown = [*xs(run.evaluated), *xs(run.uniform), winner_end(run.summary)[0], run.summary.budget.first.latency_ms]
+    shown = [*xs(run.evaluated), *xs(run.uniform), winner_end(run.summary)[0], *(winner_interval(run.summary) or ())]
+    shown.append(run.summary.budget.first.latency_ms)
     return _padded(shown)
 
 

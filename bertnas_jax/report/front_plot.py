@@ -64,7 +64,9 @@ def _points(run: RunResults, points: Sequence[Point], name: str, marker: dict, l
 
 def _winner_end(run: RunResults, x: float, y: float) -> go.Scatter:
     name = front.winner_end_label(run.summary)
+    low, high = front.winner_interval(run.summary) or (x, x)
     return go.Scatter(
+        error_x={"type": "data", "symmetric": False, "array": [high - x], "arrayminus": [x - low], "visible": low < high},
         x=[x],
         y=[y],
         mode="markers",

@@ -44,6 +44,8 @@ def _draw_subnets(axes: Axes, run: RunResults) -> None:
     axes.step(front.xs(run.front), front.ys(run, run.front), where="post", color=front.BLUE, marker="o", label="front")
     axes.plot([start.latency_ms, end[0]], [start_y, end[1]], color=front.VERMILLION, linestyle=":")
     axes.scatter(start.latency_ms, start_y, s=260, marker="*", edgecolors=front.VERMILLION, **hollow, zorder=4, label="winner in the search")
+    if interval := front.winner_interval(run.summary):
+        axes.hlines(end[1], *interval, color=front.VERMILLION, linewidth=2)
     axes.scatter(*end, s=260, marker="*", color=front.VERMILLION, zorder=4, label=front.winner_end_label(run.summary))
 
 

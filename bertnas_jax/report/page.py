@@ -25,7 +25,8 @@ def page(run: RunResults) -> str:
     """The HTML document."""
     summary = run.summary
     title = html.escape(f"{summary.task.name}: the best sub-network of {summary.checkpoint}")
-    body = "".join((_verdict(summary), _budget(summary), _front(run), _winner(run), _comparison(run), _latencies(run), _evidence(run), _deploy(summary)))
+    told = (_verdict(summary), _budget(summary), _front(run), _winner(run), _comparison(run), _latencies(run), _evidence(run))
+    body = "".join((*told, _deploy(summary)))
     return (
         '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">'
         f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">'
@@ -77,8 +78,9 @@ def _budget(summary: Summary) -> str:
 
 def _front(run: RunResults) -> str:
     note = (
-        f"Each point is a sub-network: its latency is the sum of its kernels' latencies on {limit_label(run.summary.budget.first)}, its score that by the shared weights on a part "
-        "of the dev split. The filled star is the winner after its own fine-tuning, on all of dev. Point at one for its sizes."
+        f"Each point is a sub-network: its latency is the sum of its kernels' latencies on {limit_label(run.summary.budget.first)}, its "
+        "score that by the shared weights on a part of the dev split. The filled star is the winner after its own "
+        "fine-tuning, on all of dev. Point at one for its sizes."
     )
     absent = "<noscript><p>The plot needs JavaScript; pareto.png beside this file shows the same.</p></noscript>"
     return _section("Score against latency", _note(note), front_html(run), absent)
@@ -98,8 +100,8 @@ def _parity(summary: Summary) -> str:
 def _comparison(run: RunResults) -> str:
     note = (
         "In brackets, times as fast as BERT-base on TFLite. The best uniform net has equal blocks and is no slower than the winner by the "
-        f"{price_label(run.summary.budget.first)}; compare the two in the supernet's column, as only the winner was tuned. BERT-base and the uniform net: FLOPs of the "
-        "blocks alone; BERT-base: sizes and parameters of bert-base-uncased."
+        f"{price_label(run.summary.budget.first)}; compare the two in the supernet's column, as only the winner was tuned. "
+        "BERT-base and the uniform net: FLOPs of the blocks alone; BERT-base: sizes and parameters of bert-base-uncased."
     )
     if run.best_uniform is None:
         note += " No uniform net of the space is as fast as the winner."

@@ -21,7 +21,7 @@ class LatencyLine(Latency):
 
 @dataclasses.dataclass(frozen=True)
 class Point:
-    """A Subnet with its score by the supernet on a part of dev and its latency by the kernel table."""
+    """A Subnet with its score by the supernet on a part of dev and its price on the budget's first limit."""
 
     subnet: Subnet
     accuracy: float
@@ -52,6 +52,6 @@ class RunResults:
 
     @functools.cached_property
     def best_uniform(self) -> Point | None:
-        """The most accurate uniformly shrunk net that is no slower than the winner by the kernel table."""
+        """The most accurate uniformly shrunk net that is no slower than the winner by their prices."""
         within = [point for point in self.uniform if point.latency_ms <= self.winner_point.latency_ms]
         return max(within, key=lambda point: point.accuracy, default=None)

@@ -18,7 +18,8 @@ def comparison_table(run: RunResults) -> Table:
     """One row a model: sizes, counts, scores, and its median on each runtime with the factor over BERT-base on TFLite."""
     metric = run.summary.winner.metric
     runtimes = _runtimes(run.summary)
-    head = ("model", "sizes", "params", "FLOPs", f"{metric}, tuned, all of dev", f"{metric}, supernet, part of dev", f"{price_label(run.summary.budget.first)} ms")
+    priced = f"{price_label(run.summary.budget.first)} ms"
+    head = ("model", "sizes", "params", "FLOPs", f"{metric}, tuned, all of dev", f"{metric}, supernet, part of dev", priced)
     rows = [
         (
             model_label(one.model),

@@ -32,7 +32,9 @@ class BudgetConfig:
     runtime: str = knob("tvm", "The runtime these two are for; the winner is measured on TensorFlow Lite too.", choices=("tvm",))
     threads: int = knob(1, "Cores of this machine that the model may use.", lower=1, upper=256)
     seq_len: int = knob(64, "Tokens of the deployed model's input; shorter sentences are padded.", lower=8, upper=512)
-    latency_ms: float = knob(0.0, "The limit on this machine in ms for one sentence; 0 for none, or if it is given as a speed-up.", lower=0.0, upper=1e6)
+    latency_ms: float = knob(
+        0.0, "The limit on this machine in ms for one sentence; 0 for none, or if it is given as a speed-up.", lower=0.0, upper=1e6
+    )
     speedup_over_bert_base: float = knob(
         0.0, "The same as a factor over BERT-base on TFLite, same device, threads, length and float32; 0 for none, or if in ms.", lower=0.0, upper=1e6
     )
@@ -81,14 +83,19 @@ class SamplerConfig:
     population: int = knob(16, "Population of nsga2 and evolution.", lower=2, upper=10_000)
     dev_subset: int = knob(512, "Dev examples an evaluation uses; the finalists are scored on all of them.", lower=1)
     priced: int = knob(
-        1_000_000, "Subnets that are priced before anything is trained, all in a smaller space, to tell how many meet the budget.", lower=1, upper=10**8
+        1_000_000,
+        "Subnets that are priced before anything is trained, all in a smaller space, to tell how many meet the budget.",
+        lower=1,
+        upper=10**8,
+    )
+    finalists: int = knob(
+        3, "Best subnets that are scored on the whole dev split and, for a limit of this machine, built and measured.", lower=1, upper=100
     )
     storage: str = knob(
         "",
         "Where the study is kept for workers to share: postgresql://user@host/name, mysql://user@host/name, or grpc://host:port of Optuna's "
         "proxy; without it a journal in the run folder, which workers on a shared file system can use too.",
     )
-    finalists: int = knob(3, "Best subnets that are scored on the whole dev split, built and measured.", lower=1, upper=100)
 
     def __post_init__(self):
         check_knobs(self)

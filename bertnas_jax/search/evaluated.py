@@ -10,7 +10,7 @@ from bertnas_jax.space import Subnet
 
 @dataclasses.dataclass(frozen=True)
 class Evaluated:
-    """A Subnet, its score by the supernet (the task's metric), and its latency by the kernel table."""
+    """A Subnet, its score by the supernet (the task's metric), and its price on the budget's first latency limit."""
 
     subnet: Subnet
     accuracy: float

@@ -67,7 +67,9 @@ def limits_of(budget: BudgetConfig) -> tuple[LatencyLimit, ...]:
         )
     for place in hosts:
         if place.seq_len != budget.seq_len:
-            raise ValueError(f"a limit of the host must be for --seq_len={budget.seq_len}, got {place.seq_len} tokens; the winner is built at --seq_len")
+            raise ValueError(
+                f"a limit of the host must be for --seq_len={budget.seq_len}, got {place.seq_len} tokens; the winner is built at --seq_len"
+            )
     return tuple(limits)
 
 

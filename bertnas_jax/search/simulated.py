@@ -8,14 +8,21 @@ import math
 
 from bertnas_jax.latency import LatencyRecord
 from bertnas_jax.latency.devices import core_set, load_profile
-from bertnas_jax.latency.simulate import Calibration, Simulation, load_cpu_calibration, load_gpu_calibration, simulate_cpu, simulate_gpu
+from bertnas_jax.latency.simulate import (
+    Calibration,
+    PriceTable,
+    Simulation,
+    load_gpu_calibration,
+    simulate_cpu,
+    simulate_gpu,
+)
 from bertnas_jax.latency.simulate.price_table import fill_price_table
 from bertnas_jax.search.cost_table import CostTable
 from bertnas_jax.search.latency_limit import GPU, Place
 from bertnas_jax.search.simulated_runtimes import SIMULATED_RUNTIMES
 from bertnas_jax.space import SearchSpace, Subnet
 
-_cpu_calibration, _gpu_calibration = functools.cache(load_cpu_calibration), functools.cache(load_gpu_calibration)
+_gpu_calibration = functools.cache(load_gpu_calibration)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -34,22 +41,22 @@ def simulated_prices(space: SearchSpace, place: Place) -> SimulatedPrices:
         calibration = _gpu_calibration()
         table = fill_price_table(space, place.seq_len, place.dtype, lambda kernels: 1e3 * simulate_gpu(kernels, device, calibration).total_ms)
         return _prices(table, calibration, calibration.gpu_knowledge(device.gpu.name))
-    cores, calibration = core_set(device, place.cores), _cpu_calibration()
+    cores, calibration = core_set(device, place.cores), runtime.calibration()
     table = runtime.price_table(space, place.seq_len, place.dtype, cores, calibration.fit)
     return _prices(table, calibration, calibration.knowledge(cores))
 
 
-def _prices(table, calibration: Calibration, knowledge: str) -> SimulatedPrices:
+def _prices(table: PriceTable, calibration: Calibration, knowledge: str) -> SimulatedPrices:
     return SimulatedPrices(CostTable.of_prices(table), knowledge, math.exp(calibration.log_half_widths[knowledge]))
 
 
 def simulate_at(place: Place, subnet: Subnet) -> Simulation:
     """A Subnet's latency at a place, of any sizes."""
-    device = load_profile(place.device)
-    kernels = SIMULATED_RUNTIMES[place.runtime].kernels(subnet, place.seq_len, place.dtype)
+    device, runtime = load_profile(place.device), SIMULATED_RUNTIMES[place.runtime]
+    kernels = runtime.kernels(subnet, place.seq_len, place.dtype, device)
     if place.cores == GPU:
         return simulate_gpu(kernels, device, _gpu_calibration())
-    return simulate_cpu(kernels, core_set(device, place.cores), _cpu_calibration())
+    return simulate_cpu(kernels, core_set(device, place.cores), runtime.calibration())
 
 
 def baseline_of(place: Place) -> Place:

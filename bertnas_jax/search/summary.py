@@ -33,6 +33,7 @@ def summarise(job: Job, teacher: Teacher, winner: Bert, comparison: dict, export
             "bag_of_words": teacher.bag_of_words,
         },
         "budget": _first(comparison) | {
+            "seq_len": config.budget.seq_len,
             "limits": comparison["limits"],
             "sizes": comparison["sizes"],
             "simulated_margin": config.budget.simulated_margin,
@@ -61,7 +62,7 @@ def summarise(job: Job, teacher: Teacher, winner: Bert, comparison: dict, export
 
 def _first(comparison: dict) -> dict:
     """The limit that the front is drawn over: what a budget of one limit is."""
-    names = ("device", "cores", "runtime", "dtype", "threads", "seq_len", "latency_ms", "speedup_over_bert_base")
+    names = ("device", "cores", "runtime", "dtype", "threads", "latency_ms", "speedup_over_bert_base")
     return {name: comparison["limits"][0][name] for name in names}
 
 

@@ -82,9 +82,10 @@ def _check_each(budget: Budget) -> None:
         if cost.table.of(cheapest) > cost.most:
             given = asked.get(cost.name, cost.most)
             less = f" (less the margin: {cost.most:,.2f})" if given != cost.most else ""
+            where, least = ("", "smallest") if cost.unit != "ms" else (f" on {cost.name}", "fastest")
             raise InfeasibleBudget(
-                f"the budget must be met by some subnet, got {given:,.2f} {cost.unit}{less} of {cost.name} and {cost.table.of(cheapest):,.2f} "
-                f"{cost.unit} for the fastest, {cheapest.describe()}; allow more or widen the space downwards"
+                f"the budget must be met by some subnet, got {given:,.2f} {cost.unit}{less}{where} and {cost.table.of(cheapest):,.2f} "
+                f"{cost.unit} for the {least}, {cheapest.describe()}; allow more or widen the space downwards"
             )
 
 

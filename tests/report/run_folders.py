@@ -56,7 +56,7 @@ LATENCIES = [
 ]
 
 SUMMARY = {
-    "budget": {"limits": [LIMIT], "sizes": []},
+    "budget": {"seq_len": 32, "limits": [LIMIT], "sizes": []},
     "task": {
         "name": "reviews", "metric": "accuracy", "kind": "classification", "train_examples": 4000, "dev_examples": 900,
         "pad_share": 0.125, "bag_of_words": 0.741,

@@ -5,10 +5,13 @@ import random
 import numpy as np
 import pytest
 
+from bertnas_jax.latency import Conditions, KernelTable, Provenance, decompose
 from bertnas_jax.latency.devices import core_set, load_profile
-from bertnas_jax.latency.simulate import tflite_price_table, load_cpu_calibration
+from bertnas_jax.latency.simulate import load_cpu_calibration, tflite_price_table
 from bertnas_jax.search.cost_table import CostTable, Population, count_of
 from bertnas_jax.space import SearchSpace, Subnet, Vocabulary, count_flops, count_parameters
+from tests.latency.test_kernel_parts import SPACE as KERNEL_SPACE
+from tests.latency.test_kernel_parts import kernels_of
 
 SPACE = SearchSpace(Subnet.uniform(4, 64, 4, 256), (1, 2, 4), (32, 64), (2, 4), (64, 128, 256))
 COSTS = {
@@ -27,6 +30,15 @@ def test_the_simulators_table_is_taken_over():
     prices = tflite_price_table(SPACE, 32, "float32", core_set(load_profile("pixel_4"), "1 large"), load_cpu_calibration().fit)
     table, subnets = CostTable.of_prices(prices), [SPACE.smallest, SPACE.largest, SPACE.sample(random.Random(0))]
     np.testing.assert_allclose([table.of(subnet) for subnet in subnets], prices.price_ms(*prices.encode(subnets)), rtol=1e-14)
+
+
+def test_a_table_of_kernels_is_taken_over():
+    signatures = sorted({name for subnet in KERNEL_SPACE.enumerate() for name in kernels_of(subnet)})
+    times = {name: 1.0 + i for i, name in enumerate(signatures)}
+    kernels = KernelTable(times, 7.0, decompose(KERNEL_SPACE, kernels_of), Provenance(Conditions(16, 1), "a CPU", {}, "2026-01-01"))
+    table = CostTable.of_sums(KERNEL_SPACE, kernels.price_ms)
+    subnets = list(KERNEL_SPACE.enumerate())[::7]
+    np.testing.assert_allclose([table.of(one) for one in subnets], [kernels.price_ms(one) for one in subnets], rtol=1e-12)
 
 
 @pytest.mark.parametrize("depth", SPACE.depths)

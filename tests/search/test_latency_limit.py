@@ -1,12 +1,15 @@
 """What a limit's text means, and what is said of a wrong one."""
 
 import pytest
+from absl import flags
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bertnas_jax.flags import config_from_flags, define_flags
 from bertnas_jax.latency.devices import core_sets, device_names, load_profile
-from bertnas_jax.search.config import BudgetConfig
+from bertnas_jax.search.config import BudgetConfig, SearchConfig
 from bertnas_jax.search.latency_limit import LatencyLimit, Place, limits_of, parse_limit
+from tests.conftest import REPOSITORY
 
 
 def test_all_of_it_may_be_said():
@@ -78,3 +81,11 @@ def test_that_of_the_hosts_own_flags_is_the_first():
 def test_limits_that_do_not_go_together_are_refused(budget, message):
     with pytest.raises(ValueError, match=message):
         limits_of(budget)
+
+
+@pytest.mark.parametrize(("name", "places"), [("quickstart", 1), ("host_cpu", 1), ("pixel4_cpu", 1), ("snapdragon865_gpu", 1), ("multi_device", 3)])
+def test_the_budgets_of_the_flagfiles_are_of_places_that_there_are(name, places):
+    values = flags.FlagValues()
+    define_flags(SearchConfig, values)
+    values(["program", f"--flagfile={REPOSITORY / 'configs' / name}.cfg"])
+    assert len(limits_of(config_from_flags(SearchConfig, values).budget)) == places

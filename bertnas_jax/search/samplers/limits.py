@@ -51,7 +51,7 @@ class Limits:
 
     def excess(self, subnet: Subnet) -> float:
         """The largest of a Subnet's costs, each as a share of what is allowed."""
-        return max(self.price_ms(subnet) / self.budget_ms, *(one.cost_of(subnet) / one.most for one in self.ceilings), 0.0)
+        return max([self.price_ms(subnet) / self.budget_ms, *(one.cost_of(subnet) / one.most for one in self.ceilings)])
 
     def allows(self, subnet: Subnet) -> bool:
         return self.price_ms(subnet) <= self.budget_ms and all(one.cost_of(subnet) <= one.most for one in self.ceilings)
