@@ -14,8 +14,8 @@ from flax import nnx
 from bertnas_jax.compiler.build import trace_model
 from bertnas_jax.compiler.dataflow import Dataflow, operator_of
 from bertnas_jax.compiler.fusion_plan import RELATIONS, FusionPlanner, Group
-from bertnas_jax.compiler.integer_dot import PRECISIONS
 from bertnas_jax.compiler.pipeline import OPTIONAL, REWRITES, apply, lower, rewrite_passes
+from bertnas_jax.compiler.precision import PRECISIONS
 from bertnas_jax.compiler.targets import CPU_TARGETS, named_target
 from bertnas_jax.knobs import check_knobs, knob
 from bertnas_jax.model import Bert, BertConfig
