@@ -21,7 +21,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
 from bertnas_jax.benchmark import write_result
 from bertnas_jax.compiler import compile_model, host_target
-from bertnas_jax.compiler.integer_dot import PRECISIONS, integer_dots
+from bertnas_jax.compiler.integer_dot import integer_dots
 from bertnas_jax.data import TaskSpec, encode, load_task, load_tokenizer
 from bertnas_jax.export import TfliteModel
 from bertnas_jax.model import load_checkpoint, read_config
@@ -36,7 +36,9 @@ def main() -> None:
     given = parser.parse_args()
     folder, task = pathlib.Path(given.checkpoint), load_task(TaskSpec(task=given.task))
     model = load_checkpoint(folder, read_config(folder), jax.random.key(0))
-    models = {precision: compile_model(model, given.seq_len, host_target(), precision) for precision in PRECISIONS}
+    with host_target():
+        dots = {precision: dot.instruction for precision, dot in integer_dots().items()}
+    models = {precision: compile_model(model, given.seq_len, host_target(), precision) for precision in ("float32", *dots)}
     with tempfile.TemporaryDirectory() as made:
         path = pathlib.Path(made, "model.tflite")
         path.write_bytes(convert(model, given.seq_len, tf, dtype="int8"))
@@ -54,8 +56,6 @@ def main() -> None:
     }
     for name, row in found.items():
         print(name, row)
-    with host_target():
-        dots = {precision: dot.instruction for precision, dot in integer_dots().items()}
     fields = {"task": task.name, "sentences": len(dev), "seq_len": given.seq_len, "subnet": model.config.subnet.describe(),
               "rms_logit": float(f"{np.sqrt(np.mean(exact**2)):.4g}"), "instructions": dots, "models": found}  # fmt: skip
     print(f"written to {write_result('int8_accuracy', fields)}")

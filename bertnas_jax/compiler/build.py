@@ -12,10 +12,10 @@ import numpy as np
 import tvm
 from tvm import relax
 
-from bertnas_jax.compiler.integer_dot import Precision
 from bertnas_jax.compiler.jaxpr_to_relax import jaxpr_to_relax
 from bertnas_jax.compiler.length_buckets import LENGTHS, function_of, least_length, merge_lengths
 from bertnas_jax.compiler.pipeline import lower
+from bertnas_jax.compiler.precision import Precision
 from bertnas_jax.compiler.quiet import without_scope_messages
 from bertnas_jax.compiler.runtime_passes import runtime_passes
 from bertnas_jax.whole_file import whole

@@ -10,8 +10,8 @@ import tvm
 from flax import nnx
 
 from bertnas_jax.compiler.build import trace_model
-from bertnas_jax.compiler.integer_dot import PRECISIONS
 from bertnas_jax.compiler.pipeline import OPTIONAL
+from bertnas_jax.compiler.precision import PRECISIONS
 from bertnas_jax.compiler.targets import CPU_TARGETS
 from bertnas_jax.knobs import check_knobs, knob
 from bertnas_jax.model import Bert, BertConfig

@@ -14,6 +14,7 @@ from bertnas_jax.compiler.fusion_plan import RELATIONS, FusionPlanner, Group
 from bertnas_jax.compiler.pipeline import OPTIONAL, REWRITES, apply, lower, rewrite_passes
 from bertnas_jax.compiler.targets import named_target
 
+
 def explain(config: CompilerConfig) -> str:
     """The report; draws the picture if one is asked for."""
     without = [name for name in config.without.split(",") if name]

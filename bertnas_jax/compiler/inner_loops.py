@@ -17,8 +17,10 @@ from bertnas_jax.compiler.kernel_object import codegen, kernels_of
 from bertnas_jax.compiler.schedule_kernels import KIND
 from bertnas_jax.compiler.targets import is_arm64
 
-# Fused multiply-adds of whole vectors, in the assembly of x86 and of Arm.
-_FMA = re.compile(r"^\t(vfmadd\w+p[sd]|fmla|v?pdpbusds?|[su]dot)\b")
+# Multiplications and additions of whole vectors, in the assembly of x86 and of Arm.
+_FMA = re.compile(r"^\t(vfmadd\w+p[sd]|fmla|v?pdp(?:busd|wssd)s?|[su]dot|smlal2?|smull2?)\b.*")
+# Numbers of its result that an instruction makes of more than one product.
+_DEPTHS = {"dot": 4, "busd": 4, "wssd": 2}
 _BRANCH = r"\t(b\.|b\t|cbn?z|tbn?z|j)"
 _PROGRAMS = ("llvm-mca-19", "llvm-mca")
 _ITERATIONS = 100
@@ -33,12 +35,17 @@ class InnerLoop:
     kernel: str
     instructions: int
     multiply_adds: int
+    products: int
     cycles: float
     stack_accesses: int
 
     @property
     def multiply_adds_per_cycle(self) -> float:
         return self.multiply_adds / self.cycles
+
+    @property
+    def products_per_cycle(self) -> float:
+        return self.products / self.cycles
 
 
 def innermost_loop(assembly: str) -> list[str]:
@@ -61,6 +68,18 @@ def _multiply_adds(instructions: list[str]) -> int:
     return sum(bool(_FMA.match(line)) for line in instructions)
 
 
+def products_of(line: str) -> int:
+    """Products of two numbers in an instruction of a loop, 0 if it multiplies and adds no vectors."""
+    found = _FMA.match(line)
+    if not found:
+        return 0
+    depth = next((depth for part, depth in _DEPTHS.items() if part in found[1]), 1)
+    if arrangement := re.search(r"\bv\d+\.(\d+)[hsd]", line):  # Arm: that of the result
+        return int(arrangement[1]) * depth
+    register = max(re.findall(r"%([xyz])mm", line))
+    return {"x": 128, "y": 256, "z": 512}[register] // (64 if found[1].endswith("pd") else 32) * depth
+
+
 def analyse_loop(kernel: str, instructions: list[str], target: tvm.target.Target) -> InnerLoop:
     """What llvm-mca says of a loop.
 
@@ -69,7 +88,7 @@ def analyse_loop(kernel: str, instructions: list[str], target: tvm.target.Target
     """
     cycles = int(re.search(r"Total Cycles:\s+(\d+)", _run_mca("\n".join(instructions), target))[1]) / _ITERATIONS
     stack = sum(bool(re.search(r"\[sp\b|%rsp|\[rsp", line)) for line in instructions)
-    return InnerLoop(kernel, len(instructions), _multiply_adds(instructions), cycles, stack)
+    return InnerLoop(kernel, len(instructions), _multiply_adds(instructions), sum(map(products_of, instructions)), cycles, stack)
 
 
 def _run_mca(code: str, target: tvm.target.Target) -> str:
@@ -105,6 +124,6 @@ def describe_inner_loops(lowered: tvm.IRModule, target: tvm.target.Target) -> st
     for loop in list_inner_loops(lowered, target):
         lines.append(
             f"  {kinds[loop.kernel]} {loop.kernel}: {loop.multiply_adds} multiply-adds of vectors among {loop.instructions} instructions in "
-            f"{loop.cycles:.1f} cycles, {loop.multiply_adds_per_cycle:.2f} a cycle; {loop.stack_accesses} accesses to the stack"
+            f"{loop.cycles:.1f} cycles, {loop.multiply_adds_per_cycle:.2f} ({loop.products_per_cycle:.1f} products) a cycle; {loop.stack_accesses} accesses to the stack"
         )
     return "\n".join(lines)

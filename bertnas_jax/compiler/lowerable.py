@@ -40,8 +40,8 @@ def is_lowerable(region: Region) -> bool:
 
 
 def is_weight_product(operator: Operator) -> bool:
-    """True for a product whose weights `pack_weights` or `quantize_projections` laid out: its micro-kernel owns the whole loop nest."""
-    return operator.is_product and operator.statements[0].name in ("packed_gemm", "packed_gemm_integer")
+    """True for a product whose weights a pass laid out in panels: its micro-kernel owns the whole loop nest."""
+    return operator.is_product and operator.statements[0].name in ("packed_gemm", "packed_gemm_integer", "packed_gemm_half")
 
 
 def is_along_rows(operator: Operator) -> bool:

@@ -12,10 +12,11 @@ from bertnas_jax.compiler.emit_dots import emit_dots
 from bertnas_jax.compiler.fold_scale import fold_scale
 from bertnas_jax.compiler.fuse_polyhedral import fuse_polyhedral
 from bertnas_jax.compiler.fusion_plan import RELATIONS
-from bertnas_jax.compiler.integer_dot import PRECISIONS, Precision
+from bertnas_jax.compiler.halve_projections import halve_projections
 from bertnas_jax.compiler.legalize_views import VIEWS
 from bertnas_jax.compiler.merge_projections import merge_projections
 from bertnas_jax.compiler.pack_weights import pack_weights
+from bertnas_jax.compiler.precision import PRECISIONS, Precision
 from bertnas_jax.compiler.prefetch_panels import prefetch_panels
 from bertnas_jax.compiler.quantize_projections import quantize_projections
 from bertnas_jax.compiler.schedule_kernels import schedule_kernels
@@ -45,12 +46,19 @@ def rewrite_passes(without: Collection[str] = (), precision: Precision = "float3
         transform.DeadCodeElimination(),
         *(rewrite for rewrite in REWRITES if rewrite.__name__ not in without),
         transform.DeadCodeElimination(),
-        *([functools.partial(quantize_projections, precision=precision)] if precision != "float32" else []),
+        *_narrowing(precision),
         pack_weights,
         transform.LegalizeOps(VECTOR_MATH | VIEWS),
         transform.CanonicalizeBindings(),
         transform.DeadCodeElimination(),
     ]
+
+
+def _narrowing(precision: Precision) -> list[Pass]:
+    """What makes products with weights of narrower numbers."""
+    if precision == "float32":
+        return []
+    return [halve_projections] if precision == "float16" else [functools.partial(quantize_projections, precision=precision)]
 
 
 def fusion_passes(without: Collection[str] = ()) -> list[Pass]:

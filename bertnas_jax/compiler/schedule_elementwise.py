@@ -29,7 +29,8 @@ def schedule_elementwise(schedule: s_tir.Schedule) -> None:
         operations = iterations(schedule, block)
         rows = schedule.get_loops(block)[:-1]
         vectorize_last(schedule, block)
-        if element_bytes(dtype_of(schedule.get(block).writes[0].source)) < _FLOAT32_BYTES:
+        is_in_vectors = len(schedule.get_loops(block)) > len(rows) + 1
+        if is_in_vectors and element_bytes(dtype_of(schedule.get(block).writes[0].source)) < _FLOAT32_BYTES:
             _unroll_vectors(schedule, block)
         if rows:
             parallel_if_worth(schedule, schedule.fuse(*rows), operations)

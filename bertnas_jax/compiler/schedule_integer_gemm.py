@@ -1,11 +1,14 @@
 """Schedule of a packed GEMM of whole numbers with its fused epilogue.
 
-The loops are those of schedule_gemm.py; the innermost ones become the target's dot instruction (emit_dots.py).
+The loops are those of schedule_gemm.py; the innermost ones become the target's dot instruction (emit_dots.py). A product
+of digits passes K once a digit with the same registers, which are taken `DIGIT` times in between.
 """
 
 from __future__ import annotations
 
-from tvm import s_tir
+from math import gcd
+
+from tvm import s_tir, tirx
 
 from bertnas_jax.compiler.blocks import extent, inline_elementwise, iterations, largest_divisor, output_of, parallel_if_worth
 from bertnas_jax.compiler.emitter import dtype_of, shape_of
@@ -16,6 +19,8 @@ from bertnas_jax.compiler.vector_unit import vector_unit
 
 # The annotation of a loop that is to become one dot instruction with all loops in it.
 DOT = "bertnas.dot"
+# That of a loop over digits, before each of which the sums are to be shifted by one digit.
+DIGITS = "bertnas.digits"
 
 
 def schedule_integer_gemm(schedule: s_tir.Schedule) -> None:
@@ -26,20 +31,24 @@ def schedule_integer_gemm(schedule: s_tir.Schedule) -> None:
     if not schedule.get_consumers(gemm):
         schedule.cache_write(gemm, 0, "global")
     inline_elementwise(schedule)
-    *rows, columns, group, inner = schedule.get_loops(gemm)
-    block = largest_divisor(extent(schedule, rows[-1]), vector_unit().rows)
+    *outer, group, inner = schedule.get_loops(gemm)
+    digits = [outer.pop()] if sum(axis.iter_type == tirx.IterVar.CommReduce for axis in schedule.get(gemm).iter_vars) > 2 else []
+    *rows, columns = outer
+    block = largest_divisor(extent(schedule, rows[-1]), tuple(choice for choice in vector_unit().rows if choice <= dot.most_rows))
     row_outer, row_inner = schedule.split(schedule.fuse(*rows), [None, block])
     registers = shape_of(weights)[2] // dot.depth // dot.lanes
     panel, register, lane = schedule.split(columns, [None, registers, dot.lanes])
     steps = extent(schedule, group) // dot.groups
-    outer, unrolled, group = schedule.split(group, [None, largest_divisor(steps, UNROLL), dot.groups])
-    schedule.reorder(panel, row_outer, outer, unrolled, row_inner, register, group, lane, inner)
+    unroll = largest_divisor(steps, UNROLL)
+    outer, unrolled, step, group = schedule.split(group, [None, unroll // gcd(unroll, dot.steps), gcd(unroll, dot.steps), dot.groups])
+    schedule.reorder(panel, row_outer, *digits, outer, unrolled, step, row_inner, register, group, lane, inner)
     parallel_if_worth(schedule, panel, 2 * iterations(schedule, gemm) // dot.step)
     attach_epilogue(schedule, output_of(schedule), row_outer, registers * dot.lanes)
-    schedule.annotate(group, DOT, 1)
-    for loop in (unrolled, row_inner, register):
-        schedule.unroll(loop)
-    zero = schedule.decompose_reduction(gemm, outer)
+    schedule.annotate(step, DOT, 1)
+    for digit in digits:
+        schedule.annotate(digit, DIGITS, 1)
+    schedule.unroll(unrolled)
+    zero = schedule.decompose_reduction(gemm, [*digits, outer][0])
     *_, row, register, lane = schedule.get_loops(zero)
     schedule.unroll(row)
     schedule.unroll(register)

@@ -13,6 +13,7 @@ from bertnas_jax.compiler.blocks import blocks_of, is_matmul, is_reduction, name
 from bertnas_jax.compiler.schedule_attention import schedule_attention
 from bertnas_jax.compiler.schedule_elementwise import schedule_elementwise, schedule_reduction
 from bertnas_jax.compiler.schedule_gemm import schedule_gemm
+from bertnas_jax.compiler.schedule_half_gemm import schedule_half_gemm
 from bertnas_jax.compiler.schedule_integer_gemm import schedule_integer_gemm
 from bertnas_jax.compiler.schedule_matmul import schedule_matmul
 from bertnas_jax.compiler.schedule_rows import schedule_rows
@@ -21,6 +22,7 @@ from bertnas_jax.compiler.schedule_rows import schedule_rows
 SCHEDULES = {
     "gemm": schedule_gemm,
     "integer_gemm": schedule_integer_gemm,
+    "half_gemm": schedule_half_gemm,
     "attention": schedule_attention,
     "matmul": schedule_matmul,
     "rows": schedule_rows,
@@ -29,7 +31,9 @@ SCHEDULES = {
 }
 
 # The kind of a product with weights, by the name of its block.
-GEMMS = {"packed_gemm": "gemm", "packed_gemm_integer": "integer_gemm"}
+GEMMS = {"packed_gemm": "gemm", "packed_gemm_integer": "integer_gemm", "packed_gemm_half": "half_gemm"}
+# The second reduction of such a product.
+_SUMS = ("sum_halves",)
 
 # The attribute of a scheduled PrimFunc that holds its kind.
 KIND = "bertnas.kind"
@@ -49,7 +53,7 @@ def kind_of(function: tirx.PrimFunc) -> str:
     blocks = blocks_of(schedule)
     products = [block for block in blocks if is_matmul(schedule, block)]
     gemms = [name for block in blocks if (name := name_of(schedule, block)) in GEMMS]
-    reductions = [block for block in blocks if is_reduction(schedule, block)]
+    reductions = [block for block in blocks if is_reduction(schedule, block) and name_of(schedule, block) not in _SUMS]
     others = len(reductions) - len(products) - len(gemms)
     if len(gemms) == 1 and not products and not others:
         return GEMMS[gemms[0]]

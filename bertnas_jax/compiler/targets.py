@@ -27,6 +27,10 @@ CPU_TARGETS = ("host", *_ARM64)
 TARGETS = (*CPU_TARGETS, ANDROID_OPENCL)
 
 
+class MissingToolError(RuntimeError):
+    """A program that is not installed here; the message names the package that brings it."""
+
+
 def host_target() -> tvm.target.Target:
     """The CPU of this machine, as LLVM names it.
 
@@ -68,11 +72,11 @@ def c_compiler(target: tvm.target.Target, command: str = "") -> str:
     """The path of the C compiler of that name, or of the target's own.
 
     Raises:
-      RuntimeError: it is not installed.
+      MissingToolError: it is not installed.
     """
     for name in (command,) if command else (_ARM64_COMPILER,) if is_arm64(target) else ("gcc", "cc", "clang"):
         if path := shutil.which(name):
             return path
     package = "gcc-aarch64-linux-gnu" if is_arm64(target) else "gcc"
     wanted = command or (_ARM64_COMPILER if is_arm64(target) else "gcc")
-    raise RuntimeError(f"a C compiler must be installed to link the library, got no {wanted}; install the package {package}")
+    raise MissingToolError(f"a C compiler must be installed to link the library, got no {wanted}; install the package {package}")

@@ -16,6 +16,7 @@ import tvm
 from bertnas_jax.compiler import lower, trace_model
 from bertnas_jax.compiler.kernel_object import write_kernel_object
 from bertnas_jax.compiler.length_buckets import function_of, merge_lengths
+from bertnas_jax.compiler.precision import Precision
 from bertnas_jax.compiler.program import programs_of
 from bertnas_jax.compiler.targets import c_compiler, is_arm64
 from bertnas_jax.export.c_plan import C_SOURCES, HEADER_FILE, header_text, plan_text
@@ -25,13 +26,21 @@ from bertnas_jax.whole_file import whole
 
 LIBRARY_FILE, WEIGHTS_FILE, EXAMPLE_FILE, SOURCE_FOLDER = "libbertnas.so", "bertnas.weights", "example.c", "source"
 _SOURCES = ("model.c", "threads.c", "threads.h", "plan.h", "exported.map")
+LIBRARY_SOURCES = ("model.c", "threads.c", "plan.c", "kernels.o")
 _FLAGS = ("-std=gnu11", "-O2", "-fPIC", "-fvisibility=hidden", "-Wall", "-Wextra")
 _LINK_FLAGS = ("-shared", "-pthread", "-Wl,-z,noexecstack", "-Wl,--gc-sections", "-Wl,--build-id=none", "-Wl,-soname,libbertnas.so", "-lm")
 
 _ARM64_LINK_FLAGS = ("-Wl,-z,max-page-size=16384",)  # Android 15 loads no other on devices with pages of 16 KB
 
 
-def write_c_library(model: Bert, lengths: Sequence[int], target: tvm.target.Target, folder: pathlib.Path, compiler: str = "") -> None:
+def write_c_library(
+    model: Bert,
+    lengths: Sequence[int],
+    target: tvm.target.Target,
+    folder: pathlib.Path,
+    compiler: str = "",
+    precision: Precision = "float32",
+) -> None:
     """Writes library, weights, header, example and the library's sources into a folder, whole or not at all.
 
     A sentence runs at the least of `lengths` that holds its last token; the longest is the model's.
@@ -44,14 +53,14 @@ def write_c_library(model: Bert, lengths: Sequence[int], target: tvm.target.Targ
     """
     compiler = c_compiler(target, compiler)
     lengths, seq_len = sorted(set(lengths)), max(lengths)
-    lowered = merge_lengths({length: lower(trace_model(model, length), target) for length in lengths})
+    lowered = merge_lengths({length: lower(trace_model(model, length), target, precision=precision) for length in lengths})
     programs = programs_of(lowered, list(map(function_of, lengths)))
     layout = lay_out_weights(*programs)
     subnet = model.config.subnet.describe()
     with whole(pathlib.Path(folder)) as partial:
         source = partial / SOURCE_FOLDER
         source.mkdir(parents=True)
-        header = header_text(model.config, seq_len, f"{subnet}, {seq_len} tokens, for {target.attrs['mcpu']}.")
+        header = header_text(model.config, seq_len, f"{subnet}, {seq_len} tokens, {precision}, for {target.attrs['mcpu']}.")
         for place in (source, partial):
             (place / HEADER_FILE).write_text(header, encoding="utf-8")
         (source / "plan.c").write_text(plan_text(dict(zip(lengths, programs, strict=True)), layout), encoding="utf-8")
@@ -65,7 +74,7 @@ def write_c_library(model: Bert, lengths: Sequence[int], target: tvm.target.Targ
 
 def link(compiler: str, source: pathlib.Path, library: pathlib.Path, flags: Sequence[str] = ()) -> None:
     """Makes the library of its sources."""
-    files = [str(source / name) for name in ("model.c", "threads.c", "plan.c", "kernels.o")]
+    files = [str(source / name) for name in LIBRARY_SOURCES]
     version_script = f"-Wl,--version-script={source / 'exported.map'}"
     run_compiler([compiler, *_FLAGS, *files, *_LINK_FLAGS, *flags, version_script, "-o", str(library)])
 

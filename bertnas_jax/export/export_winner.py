@@ -10,11 +10,13 @@ import jax
 import tvm
 
 from bertnas_jax.compiler import Tuning, bucket_lengths
-from bertnas_jax.compiler.targets import ANDROID_OPENCL, named_target
+from bertnas_jax.compiler.targets import ANDROID_OPENCL, MissingToolError, named_target
 from bertnas_jax.export.c_library import write_c_library
 from bertnas_jax.export.config import ExportConfig
+from bertnas_jax.export.library_card import CARD_FILE, library_card
+from bertnas_jax.export.library_parity import LibraryParity, measure_library
 from bertnas_jax.export.opencl_files import write_opencl
-from bertnas_jax.model import load_checkpoint, read_config
+from bertnas_jax.model import Bert, load_checkpoint, read_config
 
 
 def export_winner(config: ExportConfig) -> str:
@@ -40,10 +42,24 @@ def export_winner(config: ExportConfig) -> str:
     if config.target == ANDROID_OPENCL:
         write_opencl(model, seq_len, target, out)
     else:
+        lengths = bucket_lengths(seq_len) if config.shorter else [seq_len]
         with _tuning_for(run, target):
-            write_c_library(model, bucket_lengths(seq_len) if config.shorter else [seq_len], target, out, config.compiler)
+            write_c_library(model, lengths, target, out, config.compiler, config.precision)
+        parity = _parity(model, seq_len, target, out, config.parity_sequences)
+        card = library_card(model.config, seq_len, target, config.precision, parity)
+        (out / CARD_FILE).write_text(card, encoding="utf-8")
     files = [f"  {path.name:18} {path.stat().st_size:>12,} bytes" for path in sorted(out.iterdir()) if path.is_file()]
-    return "\n".join([f"{model.config.subnet.describe()}, {seq_len} tokens, for {config.target} in {out}:", *files])
+    return "\n".join([f"{model.config.subnet.describe()}, {seq_len} tokens, {config.precision}, for {config.target} in {out}:", *files])
+
+
+def _parity(model: Bert, seq_len: int, target: tvm.target.Target, out: pathlib.Path, sequences: int) -> LibraryParity | str:
+    """How near the library is to the model, or why that is not known: a library may be written where none can run it."""
+    if not sequences:
+        return "not measured: no sequences were asked for"
+    try:
+        return measure_library(model, seq_len, target, out, sequences)
+    except MissingToolError as error:
+        return f"not measured: {error}"
 
 
 def _tuning_for(run: pathlib.Path, target: tvm.target.Target) -> contextlib.AbstractContextManager:

@@ -43,11 +43,12 @@ def max_abs_error(model: Bert, run: Runner, encoded: Encoded, seq_len: int) -> f
     errors = []
     for position in range(len(encoded)):
         inputs = pad_example(encoded, position, seq_len)
-        expected = np.asarray(_logits(model, *map(jnp.asarray, inputs)))
+        expected = np.asarray(logits_of(model, *map(jnp.asarray, inputs)))
         errors.append(np.max(np.abs(expected - run(*inputs))))
     return float(np.max(errors))
 
 
 @nnx.jit
-def _logits(model: Bert, *inputs: Int32[Array, "1 L"]) -> Float32[Array, "1 C"]:
+def logits_of(model: Bert, *inputs: Int32[Array, "1 L"]) -> Float32[Array, "1 C"]:
+    """Logits of a model, compiled by JAX once a length."""
     return model(*inputs)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 
+from bertnas_jax.compiler import bucket_lengths
 from bertnas_jax.compiler.targets import ANDROID_ARM64, ANDROID_ARM64_PLAIN, c_compiler, named_target
 from bertnas_jax.export import write_c_library
 from bertnas_jax.latency.devices import DeviceProfile, load_profile
@@ -35,7 +36,7 @@ def _write(job: Job, model: Bert, profiles: list[DeviceProfile]) -> dict:
     except RuntimeError as error:
         return {"folder": None, "note": f"no C library for {name}: {error}, then run python -m bertnas_jax.export --target={name}"}
     shutil.rmtree(job.path(FOLDER), ignore_errors=True)
-    write_c_library(model, job.config.budget.seq_len, target, job.path(FOLDER))
+    write_c_library(model, bucket_lengths(job.config.budget.seq_len), target, job.path(FOLDER))
     return {"folder": FOLDER, "note": f"{name}, linked for glibc; an app links its source/ with the Android NDK"}
 
 

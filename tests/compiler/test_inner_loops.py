@@ -1,10 +1,12 @@
 import shutil
 
+import numpy as np
 import pytest
 
-from bertnas_jax.compiler import lower, trace_model
-from bertnas_jax.compiler.inner_loops import analyse_loop, innermost_loop, list_inner_loops
+from bertnas_jax.compiler import lower
+from bertnas_jax.compiler.inner_loops import analyse_loop, innermost_loop, list_inner_loops, products_of
 from bertnas_jax.compiler.targets import ANDROID_ARM64, named_target
+from tests.compiler.conftest import trace
 
 ASSEMBLY = """kernel:
 \tmov\tx1, #0
@@ -36,6 +38,24 @@ def test_code_without_a_loop_of_multiply_adds_has_none():
     assert innermost_loop(ASSEMBLY.replace("\tfmla", "\tfadd")) == []
 
 
+@pytest.mark.parametrize(
+    ("line", "products"),
+    [
+        ("fmla\tv0.4s, v1.4s, v2.s[0]", 4),
+        ("fmla\tv0.8h, v1.8h, v2.h[0]", 8),
+        ("sdot\tv30.4s, v12.16b, v8.4b[0]", 16),
+        ("smlal2\tv0.4s, v1.8h, v2.8h", 4),
+        ("smull\tv0.8h, v1.8b, v2.8b", 8),
+        ("vfmadd231ps\t(%rax), %ymm1, %ymm2", 8),
+        ("vpdpbusd\t(%rax){1to16}, %zmm1, %zmm2", 64),
+        ("vpdpwssd\t%ymm0, %ymm1, %ymm2", 16),
+        ("saddlp\tv0.4s, v1.8h", 0),
+    ],
+)
+def test_an_instruction_makes_as_many_products_as_its_register_holds(line, products):
+    assert products_of(f"\t{line}") == products
+
+
 @needs_mca
 def test_no_loop_beats_the_two_pipes_of_a_cortex_a76():
     found = analyse_loop("kernel", innermost_loop(ASSEMBLY), named_target(ANDROID_ARM64))
@@ -46,11 +66,12 @@ def test_no_loop_beats_the_two_pipes_of_a_cortex_a76():
 
 @needs_mca
 @pytest.mark.slow
-def test_products_for_a_phone_keep_both_pipes_busy(make_bert):
-    target = named_target(ANDROID_ARM64)
-    loops = list_inner_loops(lower(trace_model(make_bert(hidden=64, ffn=128, heads=2), 32), target), target)
-    (widest,) = {loop.multiply_adds_per_cycle for loop in loops if "gemm_add_multiply" in loop.kernel}
-    assert 1.8 < widest <= 2
+@pytest.mark.parametrize(("precision", "lanes"), [("float32", 4), ("float16", 8), ("int8_accurate", 16), ("int8_fast", 16)])
+def test_products_for_a_phone_keep_both_pipes_busy(precision, lanes):
+    target, weights = named_target(ANDROID_ARM64), np.ones((128, 64), np.float32)
+    lowered = lower(trace(lambda x: x @ weights, np.ones((32, 128), np.float32)), target, precision=precision)
+    (loop,) = list_inner_loops(lowered, target)
+    assert 1.9 * lanes < loop.products_per_cycle <= 2 * lanes and not loop.stack_accesses
 
 
 def test_a_missing_program_names_its_package(monkeypatch):

@@ -8,6 +8,8 @@ from tvm import tirx
 from bertnas_jax.compiler import lower
 from bertnas_jax.compiler.build import build_executable
 from bertnas_jax.compiler.integer_dot import integer_dots
+from bertnas_jax.compiler.kernel_object import codegen
+from bertnas_jax.compiler.targets import named_target
 from tests.compiler.conftest import call, trace
 
 INT8 = ("int8_accurate", "int8_fast")
@@ -22,7 +24,14 @@ CPUS = {
 }
 
 
+# Of Arm, by the name of the target.
+PHONES = {"android-arm64": ("sdot", "sdot"), "android-arm64-nodot": ("smlal", "sadalp")}
+ALL = CPUS | PHONES
+
+
 def target_of(cpu):
+    if cpu in PHONES:
+        return named_target(cpu)
     return tvm.target.Target({"kind": "llvm", "mcpu": cpu, "mtriple": "x86_64-linux-gnu"})
 
 
@@ -31,41 +40,51 @@ def dots_of(cpu):
         return integer_dots()
 
 
-@pytest.mark.parametrize("cpu", CPUS)
+@pytest.mark.parametrize("cpu", ALL)
 def test_a_target_has_the_instructions_of_its_cpu(cpu):
-    assert tuple(dots_of(cpu)[precision].instruction for precision in INT8) == CPUS[cpu]
+    assert tuple(dots_of(cpu)[precision].instruction for precision in INT8) == ALL[cpu]
 
 
-@pytest.mark.parametrize("cpu", CPUS)
+@pytest.mark.parametrize("cpu", ALL)
 @pytest.mark.parametrize("precision", INT8)
 def test_the_compiled_product_is_made_of_that_instruction(cpu, precision):
     weights, target = np.ones((64, 96), np.float32), target_of(cpu)
     lowered = lower(trace(lambda x: x @ weights, np.ones((8, 64), np.float32)), target, precision=precision)
     (kernel,) = (function for _, function in lowered.functions_items() if _is_gemm(function))
-    code = tvm.compile(tvm.IRModule({"main": kernel.with_attr("global_symbol", "main")}), target).mod.inspect_source("asm")
-    assert code.count(CPUS[cpu][INT8.index(precision)]) >= 8
+    code = codegen(tvm.IRModule({"main": kernel}), target).inspect_source("asm")
+    assert code.count(ALL[cpu][INT8.index(precision)]) >= 8
 
 
 def _is_gemm(function):
     return isinstance(function, tirx.PrimFunc) and function.attrs.get("bertnas.kind") == "integer_gemm"
 
 
-@pytest.mark.parametrize("cpu", CPUS)
+@pytest.mark.parametrize("cpu", ALL)
 @pytest.mark.parametrize("precision", INT8)
 @pytest.mark.parametrize("inner", [1, 384, 1536, 3072, 16384])
 def test_no_sum_leaves_int32_and_a_larger_limit_would(cpu, precision, inner):
     dot = dots_of(cpu)[precision]
     limit = dot.activation_limit(inner)
     assert 127 <= limit <= dot.widest
-    assert inner * limit * dot.weight_limit < 2**31
-    assert limit == dot.widest or inner * (limit + 1) * dot.weight_limit >= 2**31
+    largest = limit + (128 if dot.digits > 1 else 0)  # of 256 times a first digit
+    assert inner * largest * dot.weight_limit < 2**31
+    assert limit == dot.widest or inner * (largest + 1) * dot.weight_limit >= 2**31
 
 
-@pytest.mark.parametrize("cpu", CPUS)
+@pytest.mark.parametrize("cpu", ALL)
 def test_pairs_of_bytes_fit_int16_where_they_are_summed_in_it(cpu):
     dot = dots_of(cpu)["int8_fast"]
-    if dot.instruction == "vpmaddubsw":
-        assert dot.groups * 2 * dot.widest * dot.weight_limit <= 2**15 - 1
+    products = {"vpmaddubsw": dot.groups * 2, "sadalp": dot.groups}.get(dot.instruction, 0)
+    assert products * dot.widest * dot.weight_limit <= 2**15 - 1
+
+
+def test_two_digits_reach_as_far_as_is_said():
+    """h = floor((q + 128) / 256) and q - 256 h are bytes for every activation that there may be."""
+    widest = dots_of("android-arm64")["int8_accurate"].widest
+    q = np.arange(-widest, widest + 1)
+    first = (q + 128) // 256
+    last = q - 256 * first
+    assert np.abs(first).max() == 127 and last.min() == -128 and last.max() == 127
 
 
 def test_a_sum_of_too_many_products_is_refused():

@@ -210,5 +210,5 @@ def test_a_product_counts_its_operations_and_its_narrow_weights(target, precisio
 
 
 def test_an_unknown_precision_is_named():
-    with pytest.raises(ValueError, match="precision must be one of float32, int8_accurate, int8_fast, got int4"):
+    with pytest.raises(ValueError, match="precision must be one of float32, int8_accurate, int8_fast, float16, got int4"):
         rewrite_passes(precision="int4")

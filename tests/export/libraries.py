@@ -7,12 +7,20 @@ import subprocess
 import numpy as np
 import pytest
 
+from bertnas_jax.compiler import lower
+from bertnas_jax.compiler.kernel_object import write_kernel_object
+from bertnas_jax.compiler.memory_plan import plan_memory
+from bertnas_jax.compiler.program import program_of
 from bertnas_jax.compiler.targets import c_compiler
 from bertnas_jax.export.c_library import EXAMPLE_FILE, LIBRARY_FILE, WEIGHTS_FILE, run_compiler
+from bertnas_jax.export.c_plan import C_SOURCES, plan_text
+from bertnas_jax.export.weights_file import lay_out_weights, write_weights
 from bertnas_jax.space import Layer, Subnet
+from tests.compiler.conftest import trace
 from tests.export.conftest import make_inputs, make_model
 
-DRIVER = pathlib.Path(__file__).parent / "run_model.c"
+DRIVER = C_SOURCES / "run_model.c"
+KERNELS_DRIVER = pathlib.Path(__file__).parent / "run_kernels.c"
 ARM64_ROOT = "/usr/aarch64-linux-gnu"  # where Debian's cross compiler keeps its libc
 
 
@@ -43,9 +51,28 @@ def run_model(target, folder, inputs, threads=1, emulator=()):
     """The logits that the folder's library computes in a process of its own."""
     program = compile_program(target, folder, DRIVER)
     command = [*emulator, str(program), str(folder / WEIGHTS_FILE), str(threads)]
-    done = subprocess.run(command, input=np.concatenate(inputs).astype("<i4").tobytes(), capture_output=True)
+    done = subprocess.run(command, input=3 * np.concatenate(inputs).astype("<i4").tobytes(), capture_output=True)
     assert done.returncode == 0, done.stderr
-    return np.frombuffer(done.stdout, "<f4")[None]
+    first, *others = np.split(np.frombuffer(done.stdout, "<f4"), 3)
+    for other in others:  # the arena of one run is that of the next
+        np.testing.assert_array_equal(other, first)
+    return first[None]
+
+
+def run_compiled(target, precision, function, x, folder, emulator=()):
+    """What the target's kernels of a function of one float32 array compute, in a process of their own."""
+    lowered = lower(trace(lambda x, *unused: function(x), x, x, x), target, precision=precision)
+    program = program_of(lowered)
+    layout, result = lay_out_weights(program), program.intermediates[program.result.index]
+    write_weights(program, layout, folder / "weights")
+    (folder / "plan.c").write_text(plan_text(program, plan_memory(program), layout), encoding="utf-8")
+    write_kernel_object(lowered, target, folder / "kernels.o")
+    sources = [KERNELS_DRIVER, folder / "plan.c", folder / "kernels.o", C_SOURCES / "threads.c"]
+    run_compiler([c_compiler(target), "-std=gnu11", f"-I{C_SOURCES}", *map(str, sources), "-pthread", "-lm", "-o", str(folder / "program")])
+    command = [*emulator, str(folder / "program"), str(folder / "weights"), str(x.nbytes), str(result.num_bytes)]
+    done = subprocess.run(command, input=np.ascontiguousarray(x).tobytes(), capture_output=True)
+    assert done.returncode == 0, done.stderr
+    return np.frombuffer(done.stdout, "<f4").reshape(result.shape)
 
 
 def arm64_emulator():

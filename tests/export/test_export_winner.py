@@ -1,5 +1,6 @@
 import ctypes
 import json
+import re
 import subprocess
 import sys
 
@@ -7,13 +8,16 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from bertnas_jax.compiler.precision import PRECISIONS
+from bertnas_jax.export import library_parity
 from bertnas_jax.export.c_library import LIBRARY_FILE, WEIGHTS_FILE
 from bertnas_jax.export.config import ExportConfig
 from bertnas_jax.export.export_winner import export_winner
+from bertnas_jax.export.library_card import CARD_FILE
 from bertnas_jax.export.opencl_files import LAUNCHES_FILE
 from bertnas_jax.model import save_checkpoint
 from tests.conftest import REPOSITORY
-from tests.export.libraries import bert, sentence
+from tests.export.libraries import arm64_emulator, bert, sentence
 
 L = 8
 
@@ -37,6 +41,27 @@ def test_the_host_library_of_a_run_computes_what_its_winner_does(run, tmp_path):
     assert library.bertnas_run(model, *pointers[:3], L, pointers[3]) == 0
     library.bertnas_destroy(model)
     np.testing.assert_allclose(logits, bert(num_outputs=3)(*map(jnp.asarray, inputs)), rtol=0, atol=1e-4)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("precision", PRECISIONS)
+def test_a_phones_library_comes_with_its_precision_and_parity_on_a_card(run, precision, tmp_path):
+    arm64_emulator()
+    out = tmp_path / "out"
+    told = export_winner(ExportConfig(workdir=str(run), out=str(out), precision=precision))
+    card = (out / CARD_FILE).read_text()
+    error = float(re.search(r"largest difference (\S+) over 2 sequences of drawn ids under qemu-aarch64", card)[1])
+    assert f"`{precision}`" in card and precision in told and precision in (out / "bertnas.h").read_text()
+    assert 0 < error < {"float32": 1e-4, "float16": 1e-2, "int8_accurate": 0.05, "int8_fast": 0.2}[precision]
+
+
+@pytest.mark.slow
+def test_a_card_says_why_nothing_was_measured(run, monkeypatch, tmp_path):
+    monkeypatch.setattr(library_parity, "_EMULATORS", ("no-such-emulator",))
+    arm64_emulator()
+    for count, reason in ((0, "no sequences were asked for"), (1, "install the package qemu-user-static")):
+        export_winner(ExportConfig(workdir=str(run), out=str(tmp_path / "out"), parity_sequences=count))
+        assert re.search(f"not measured: .*{reason}", (tmp_path / "out" / CARD_FILE).read_text())
 
 
 def test_seq_len_may_differ_from_the_runs(run, tmp_path):
@@ -64,6 +89,8 @@ def test_a_run_that_is_not_finished_is_told(run, tmp_path):
         (["--workdir=nowhere", "--out=x"], "finish python -m bertnas_jax.search there first"),
         (["--workdir=x", "--out=x", "--target=ios"], "android-opencl"),
         (["--workdir=x", "--out=x", "--target=android-opencl", "--compiler=gcc"], "compiler must be left out"),
+        (["--workdir=x", "--out=x", "--target=android-opencl", "--precision=int8_fast"], "precision must be float32"),
+        (["--workdir=x", "--out=x", "--target=host", "--precision=float16"], "precision float16 must be for android-arm64"),
     ],
 )
 def test_wrong_input_ends_with_a_message_and_no_traceback(arguments, message):

@@ -1,4 +1,4 @@
-/* run_model WEIGHTS THREADS: ids, mask and token types from standard input, logits to standard output, as raw numbers. */
+/* run_model WEIGHTS THREADS: sequences (ids, mask, token types) from standard input, logits of each to standard output, as raw numbers. */
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -8,11 +8,13 @@ int main(int argc, char **argv) {
   int32_t inputs[3][BERTNAS_SEQ_LEN];
   float logits[BERTNAS_NUM_OUTPUTS];
   bertnas_model *model;
-  if (argc != 3 || fread(inputs, sizeof inputs, 1, stdin) != 1) return 64;
+  if (argc != 3) return 64;
   bertnas_status status = bertnas_create(argv[1], atoi(argv[2]), &model);
-  for (int run = 0; status == BERTNAS_OK && run < 3; ++run) /* the arena of one run is that of the next */
+  while (status == BERTNAS_OK && fread(inputs, sizeof inputs, 1, stdin) == 1) {
     status = bertnas_run(model, inputs[0], inputs[1], inputs[2], BERTNAS_SEQ_LEN, logits);
+    if (status == BERTNAS_OK && fwrite(logits, sizeof logits, 1, stdout) != 1) return 1;
+  }
   if (status != BERTNAS_OK) return fprintf(stderr, "%s\n", bertnas_message(status)), status;
   bertnas_destroy(model);
-  return fwrite(logits, sizeof logits, 1, stdout) == 1 ? 0 : 1;
+  return 0;
 }
