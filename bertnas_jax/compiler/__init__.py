@@ -5,9 +5,11 @@ The same kernels are listed, with their FLOPs and bytes, for whoever prices a Su
 
 from bertnas_jax.compiler.build import CompiledModel, build, compile_lengths, compile_model, load_compiled, trace_model
 from bertnas_jax.compiler.jaxpr_to_relax import UnknownPrimitiveError, jaxpr_to_relax
+from bertnas_jax.compiler.kernel_nests import KernelNest, describe_kernels
 from bertnas_jax.compiler.kernels import Kernel, list_kernels
 from bertnas_jax.compiler.length_buckets import bucket_lengths
 from bertnas_jax.compiler.pipeline import fuse, lower
+from bertnas_jax.compiler.products import Product
 from bertnas_jax.compiler.profile_kernels import KernelTime, profile_kernels
 from bertnas_jax.compiler.schedule_kernels import UnknownKernelError
 from bertnas_jax.compiler.targets import host_target
@@ -16,13 +18,16 @@ from bertnas_jax.compiler.threads import num_threads, set_num_threads
 __all__ = [
     "CompiledModel",
     "Kernel",
+    "KernelNest",
     "KernelTime",
+    "Product",
     "UnknownKernelError",
     "UnknownPrimitiveError",
     "bucket_lengths",
     "build",
     "compile_lengths",
     "compile_model",
+    "describe_kernels",
     "fuse",
     "host_target",
     "jaxpr_to_relax",
