@@ -1,6 +1,6 @@
 """Measures how much of the machine's FMA peak our scheduled GEMMs reach, and writes it to a dated JSON.
 
-The peak is a loop of fused multiply-adds on registers only (bertnas_jax.benchmark.fma_peak); the GEMMs are
+The peak is a loop of fused multiply-adds on registers only (bertnas_jax.latency.fma_peak); the GEMMs are
 bias-fused products of float32, compiled by bertnas_jax.compiler. Peak and GEMMs are measured in
 turns; the share of the peak is the median over turns of the ratio of their rates by the clock.
 
@@ -22,7 +22,7 @@ import tvm
 from tvm import relax
 
 from bertnas_jax.benchmark import write_result
-from bertnas_jax.benchmark.fma_peak import fma_peak
+from bertnas_jax.latency.fma_peak import fma_peak
 from bertnas_jax.compiler import host_target, jaxpr_to_relax, lower, set_num_threads
 from bertnas_jax.compiler.build import build_executable
 from bertnas_jax.latency import usable_cores

@@ -12,7 +12,7 @@ from flax import nnx
 from tqdm import tqdm
 
 from bertnas_jax.benchmark.config import REFERENCE, BenchmarkConfig, Shape
-from bertnas_jax.benchmark.fma_peak import fma_peak
+from bertnas_jax.latency.fma_peak import fma_peak
 from bertnas_jax.benchmark.runtimes import RUNTIMES, Loaded, Subject, rest
 from bertnas_jax.data import Encoded
 from bertnas_jax.export import max_abs_error, pad_example

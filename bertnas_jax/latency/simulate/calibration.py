@@ -9,9 +9,12 @@ import json
 import pathlib
 from collections.abc import Callable, Mapping, Sequence
 
+import numpy as np
+from jaxtyping import Float
+
 from bertnas_jax.latency.devices import CoreSet
 from bertnas_jax.latency.simulate.calibrate import CpuFit, PhoneTable, calibrate
-from bertnas_jax.latency.simulate.constants import CpuConstants, Deviation
+from bertnas_jax.latency.simulate.constants import CpuConstants, Deviation, FusedConstants
 from bertnas_jax.latency.simulate.cross_validation import COVERAGE, HeldOut, hold_out
 from bertnas_jax.latency.simulate.gpu_roofline import GpuConstants, GpuDeviation
 from bertnas_jax.latency.simulate.gpu_rows import GpuFit, GpuRow, GpuTable, calibrate_gpu, gpu_splits
@@ -27,6 +30,8 @@ CPU_FILE, GPU_FILE = FOLDER / "tflite_cpu.json", FOLDER / "tflite_gpu.json"
 SPECIFICATIONS = "specifications"
 CPU_KNOWLEDGE = {"measured cores": "models", "measured device": "core_sets", SPECIFICATIONS: "devices"}
 GPU_KNOWLEDGE = {"measured device": "shapes", SPECIFICATIONS: "gpus"}
+
+MODEL_FOLDS = 5  # of a device's own calibration
 
 
 @dataclasses.dataclass(frozen=True)
@@ -45,6 +50,20 @@ class Calibration:
         measured = {name.split(", ")[0] for name in self.measured}
         return "measured device" if cores.device.name in measured else SPECIFICATIONS
 
+    def half_width(self, knowledge: str) -> float:
+        """Half the width, in log latency, of the interval for this knowledge.
+
+        Raises:
+          ValueError: the calibration is of one device, and what is asked for is elsewhere.
+        """
+        if knowledge not in self.log_half_widths:
+            raise ValueError(f"what is priced must be one of {sorted(self.measured)}, got cores known by {knowledge}; calibrate there")
+        return self.log_half_widths[knowledge]
+
+    def for_other_kernels(self) -> Calibration:
+        """The same for kernels of another compiler, of which nothing was measured anywhere: every device is known by specifications."""
+        return dataclasses.replace(self, measured=frozenset())
+
     def gpu_knowledge(self, gpu: str) -> str:
         """The same of a GPU by its name."""
         return "measured device" if gpu in self.measured else SPECIFICATIONS
@@ -52,12 +71,12 @@ class Calibration:
 
 def validate_cpu(rows: Sequence[PhoneRow], progress: Callable[[str], None] = lambda group: None) -> dict[str, HeldOut]:
     """Models, devices and sets of cores left out in turn."""
+    return {split: hold_out(split, rows, group_of, calibrate, _predict_cpu, progress) for split, group_of in SPLITS.items()}
 
-    def predict(fit: CpuFit, held: Sequence[PhoneRow]):
-        table = PhoneTable(held)
-        return table.latency_ms(fit), table.measured_ms()
 
-    return {split: hold_out(split, rows, group_of, calibrate, predict, progress) for split, group_of in SPLITS.items()}
+def _predict_cpu(fit: CpuFit, held: Sequence[PhoneRow]) -> tuple[Float[np.ndarray, " r"], Float[np.ndarray, " r"]]:
+    table = PhoneTable(held)
+    return table.latency_ms(fit), table.measured_ms()
 
 
 def validate_gpu(rows: Sequence[GpuRow], progress: Callable[[str], None] = lambda group: None) -> dict[str, HeldOut]:
@@ -72,10 +91,27 @@ def validate_gpu(rows: Sequence[GpuRow], progress: Callable[[str], None] = lambd
 
 def refit_cpu(rows: Sequence[PhoneRow], data: pathlib.Path, path: pathlib.Path, progress: Callable[[str], None] = lambda group: None) -> None:
     """Fits all rows, measures the fit's error by cross-validation and writes the calibration file."""
-    fit, held_out = calibrate(rows), validate_cpu(rows, progress)
+    _write_cpu(path, rows, calibrate(rows), validate_cpu(rows, progress), CPU_KNOWLEDGE, data)
+
+
+def fit_device(rows: Sequence[PhoneRow], data: pathlib.Path, path: pathlib.Path, constants: type[CpuConstants] = FusedConstants) -> CpuFit:
+    """The fit of rows of one device, written as a calibration file with its error on models left out, a fold at a time.
+
+    Raises:
+      ValueError: there are too few rows for an interval.
+    """
+    fit, folds = calibrate(rows, constants), {model: i % MODEL_FOLDS for i, model in enumerate(dict.fromkeys(row.model for row in rows))}
+    held = hold_out("models", rows, lambda row: f"fold {folds[row.model]}", lambda some: calibrate(some, constants), _predict_cpu)
+    _write_cpu(path, rows, fit, {"models": held}, {"measured cores": "models"}, data)
+    return fit
+
+
+def _write_cpu(
+    path: pathlib.Path, rows: Sequence[PhoneRow], fit: CpuFit, held_out: Mapping[str, HeldOut], knowledge: Mapping[str, str], data: pathlib.Path
+) -> None:
     deviations = [{"device": device, "core": core, **dataclasses.asdict(own)} for (device, core), own in fit.deviations.items()]
     measured = sorted({f"{row.device}, {row.cores.describe()}" for row in rows})
-    _write(path, fit.constants, deviations, measured, held_out, CPU_KNOWLEDGE, data)
+    _write(path, fit.constants, deviations, measured, held_out, knowledge, data)
 
 
 def refit_gpu(rows: Sequence[GpuRow], data: pathlib.Path, path: pathlib.Path, progress: Callable[[str], None] = lambda group: None) -> None:
