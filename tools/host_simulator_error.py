@@ -36,7 +36,7 @@ from bertnas_jax.latency import full_inputs, measure_interleaved, pinned
 from bertnas_jax.latency.devices import HOST, CoreSet, DeviceProfile, core_set, parse_profile
 from bertnas_jax.latency.devices.detect import detect_host
 from bertnas_jax.latency.fma_peak import fma_peak
-from bertnas_jax.latency.simulate import CpuFit, FusedConstants, PhoneRow, PhoneTable, encoder_operators, fit_device
+from bertnas_jax.latency.simulate import CpuFit, FusedConstants, PhoneRow, PhoneTable, delegated, encoder_operators, fit_device
 from bertnas_jax.latency.simulate.constants import CpuConstants
 from bertnas_jax.latency.simulate.design import d_optimal, sensitivities
 from bertnas_jax.latency.simulate.fused_kernels import SpaceKernels
@@ -73,7 +73,8 @@ class Predictor:
 
     def row(self, runtime: str, subnet: Subnet, threads: int, latency_ms: float = 1.0) -> PhoneRow:
         """The Subnet as what the simulator is asked for."""
-        kernels = self._fused.of(subnet) if runtime == "tvm" else tuple((work, 1) for work in encoder_operators(subnet, self._seq_len, "float32"))
+        operators = delegated(encoder_operators(subnet, self._seq_len, "float32"))
+        kernels = self._fused.of(subnet) if runtime == "tvm" else tuple((work, 1) for work in operators)
         cores: CoreSet = core_set(self._device, f"{threads} large")
         return PhoneRow(subnet.describe(), cores, "float32", kernels, latency_ms)
 

@@ -9,7 +9,6 @@ from bertnas_jax.compiler.kernel_nests import KernelNest, describe_kernels
 from bertnas_jax.compiler.kernels import Kernel, list_kernels
 from bertnas_jax.compiler.length_buckets import bucket_lengths
 from bertnas_jax.compiler.pipeline import fuse, lower
-from bertnas_jax.compiler.products import Product
 from bertnas_jax.compiler.profile_kernels import KernelTime, profile_kernels
 from bertnas_jax.compiler.schedule_kernels import UnknownKernelError
 from bertnas_jax.compiler.targets import host_target
@@ -20,7 +19,6 @@ __all__ = [
     "Kernel",
     "KernelNest",
     "KernelTime",
-    "Product",
     "UnknownKernelError",
     "UnknownPrimitiveError",
     "bucket_lengths",

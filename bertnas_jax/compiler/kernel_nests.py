@@ -57,8 +57,7 @@ def _describe(kernel: Kernel, fused: tirx.PrimFunc, scheduled: tirx.PrimFunc) ->
         for statement, product in zip(products, read, strict=True)
         if _is_argument(statement.reads[1][0], statements, fused)
     )
-    # Padding of the schedule's (of heads to whole vectors) counts as arithmetic beside the products: it is little.
-    operations = kernel.flops - sum(product.flops for product in read)
+    operations = kernel.flops - sum(product.executed_flops for product in read)
     is_parallel = any(loop.kind == tirx.ForKind.PARALLEL for loops, _ in realized_blocks(scheduled) for loop in loops)
     return KernelNest(kernel, read, operations, kernel.bytes - operands, is_parallel)
 

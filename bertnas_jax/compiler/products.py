@@ -23,9 +23,9 @@ _IN_REGISTERS = (tirx.ForKind.UNROLLED, tirx.ForKind.VECTORIZED)
 
 @dataclasses.dataclass(frozen=True)
 class Product:
-    """`batch` products [rows, inner] x [inner, columns], padding included.
+    """`batch` products [rows, inner] x [inner, columns], as the weights are packed.
 
-    `dtype` is that of the right operand. A register tile is `tile_rows` x `tile_columns`; every tile of rows passes over
+    `dtype` is that of the right operand. `executed_flops` count what the schedule pads too. A register tile is `tile_rows` x `tile_columns`; every tile of rows passes over
     `swept_columns` of the right operand before the loops move on to others.
     """
 
@@ -34,6 +34,7 @@ class Product:
     inner: int
     columns: int
     dtype: str
+    executed_flops: int
     tile_rows: int
     tile_columns: int
     swept_columns: int
@@ -66,9 +67,10 @@ def read_product(statement: Statement, scheduled: tirx.PrimFunc) -> Product:
         sizes["inner"],
         sizes["columns"],
         dtype_of(statement.reads[1][0]),
+        2 * _extent(loops),
         _extent(loop for loop in loops if loop.loop_var in rows and loop.kind in _IN_REGISTERS),
         _extent(loop for loop in loops if loop.loop_var in columns and loop.kind in _IN_REGISTERS),
-        _swept(loops, rows - columns, columns),
+        min(sizes["columns"], _swept(loops, rows - columns, columns)),
     )
 
 

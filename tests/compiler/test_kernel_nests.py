@@ -7,7 +7,8 @@ from flax import nnx
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bertnas_jax.compiler import Product, describe_kernels, list_kernels, lower, trace_model
+from bertnas_jax.compiler import describe_kernels, list_kernels, lower, trace_model
+from bertnas_jax.compiler.products import Product
 from bertnas_jax.compiler.targets import ANDROID_ARM64, named_target
 from bertnas_jax.model import Bert, BertConfig
 from bertnas_jax.space import Layer, Subnet
@@ -25,7 +26,7 @@ def test_a_product_with_bias_by_hand():
     weights, bias = np.ones((8, 48), np.float32), np.arange(48, dtype=np.float32)[None]
     (nest,) = nests_of(lambda x: x @ weights + bias, np.ones((4, 8), np.float32))
     # All rows are one tile of 4 x 16, and a panel of 16 columns is done with before the next.
-    assert nest.products == (Product(1, 4, 8, 48, "float32", tile_rows=4, tile_columns=16, swept_columns=16),)
+    assert nest.products == (Product(1, 4, 8, 48, "float32", executed_flops=2 * 4 * 8 * 48, tile_rows=4, tile_columns=16, swept_columns=16),)
     assert nest.products[0].flops == 2 * 4 * 8 * 48
     assert nest.element_operations == 4 * 48
     assert nest.activation_bytes == 4 * (4 * 8 + 48 + 4 * 48)  # x, bias, result; the weights are the right operand
@@ -83,4 +84,14 @@ def test_kernels_are_those_that_are_built(make_bert):
     nests = describe_kernels(module, target)
     assert tuple(nest.kernel for nest in nests) == list_kernels(lower(module, target))
     for nest in nests:
-        assert nest.element_operations + sum(product.flops for product in nest.products) == nest.kernel.flops
+        assert nest.element_operations + sum(product.executed_flops for product in nest.products) == nest.kernel.flops
+
+
+def test_heads_that_are_no_whole_vectors_are_padded_as_they_run():
+    length, heads, head_dim, padded = 16, 2, 26, 28  # vectors of 4 lanes
+    model = Bert(BertConfig(Subnet.uniform(1, 52, heads, 64, head_dim), vocab_size=100), nnx.Rngs(0))
+    nests = describe_kernels(trace_model(model, length), named_target(ANDROID_ARM64))
+    ((scores, context),) = (nest.products for nest in nests if len(nest.products) == 2)
+    assert scores.executed_flops == scores.flops == 2 * heads * length * head_dim * length
+    assert (context.columns, context.executed_flops) == (head_dim, 2 * heads * length * length * padded)
+    assert context.swept_columns <= head_dim

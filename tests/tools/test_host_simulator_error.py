@@ -44,7 +44,6 @@ def test_constants_that_made_the_latencies_are_found_again(predictor, tmp_path):
     for each in found.values():
         assert each["calibrated"]["within_10_percent"] == 1 and each["calibrated"]["mape"] < 0.01
         assert each["calibrated"]["mape"] < each["before_any_fit"]["mape"]
-        assert each["calibrated"]["kendall_tau_of_simulator"] > 0.95
     kept = load_cpu_calibration(tmp_path / "calibration_tvm.json")
     assert set(kept.measured) == {"host, 1 large", "host, 2 large"} and kept.provenance["held_out"]["models"]["rows"] == 16
 

@@ -22,7 +22,7 @@ from bertnas_jax.latency.simulate.gpu_rows import GpuFit, GpuTable, calibrate_gp
 from bertnas_jax.latency.simulate.phone_rows import PhoneRow, read_phone_rows
 from bertnas_jax.latency.simulate.price_table import PriceTable, tflite_price_table, tvm_price_table
 from bertnas_jax.latency.simulate.simulation import PricedKernel, Simulation, price_on_cpu, simulate_cpu, simulate_gpu
-from bertnas_jax.latency.simulate.tflite_operators import encoder_operators
+from bertnas_jax.latency.simulate.tflite_operators import delegated, encoder_operators
 from bertnas_jax.latency.simulate.work import KernelWork
 
 __all__ = [
@@ -42,6 +42,7 @@ __all__ = [
     "Simulation",
     "calibrate",
     "calibrate_gpu",
+    "delegated",
     "encoder_operators",
     "fit_device",
     "hold_out",

@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 
-from bertnas_jax.compiler import KernelNest, Product, describe_kernels, trace_model
+from bertnas_jax.compiler import KernelNest, describe_kernels, trace_model
+from bertnas_jax.compiler.products import Product
 from bertnas_jax.compiler.targets import ANDROID_ARM64, named_target
 from bertnas_jax.latency.devices import HOST, DeviceProfile
 from bertnas_jax.latency.fill_table import stand_in
@@ -70,8 +71,8 @@ def works_of(nest: KernelNest) -> Iterator[KernelWork]:
     Raises:
       ValueError: a product is of a dtype that has no price.
     """
-    operations = max(0, nest.element_operations)
-    beside = {"elements": float(operations), "kind": "vector" if operations else "none", "moved_bytes": nest.activation_bytes}
+    operations = float(nest.element_operations)
+    beside = {"elements": operations, "kind": "vector" if operations else "none", "moved_bytes": nest.activation_bytes}
     if not nest.products:
         yield KernelWork(nest.kernel.name, "float32", parallel=nest.is_parallel, **beside)
     for number, product in enumerate(nest.products):
