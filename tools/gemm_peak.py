@@ -22,10 +22,10 @@ import tvm
 from tvm import relax
 
 from bertnas_jax.benchmark import write_result
-from bertnas_jax.latency.fma_peak import fma_peak
 from bertnas_jax.compiler import host_target, jaxpr_to_relax, lower, set_num_threads
 from bertnas_jax.compiler.build import build_executable
 from bertnas_jax.latency import usable_cores
+from bertnas_jax.latency.fma_peak import fma_peak
 
 # Rows, inner, columns: the projections and feed-forward products of BERT widths 384 and 768 at L = 128.
 SHAPES = ((128, 384, 384), (128, 384, 1536), (128, 1536, 384), (128, 768, 3072))

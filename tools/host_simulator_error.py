@@ -143,7 +143,7 @@ def evaluate(predictor: Predictor, design: Sequence[Subnet], others: Sequence[Su
         def rows(subnets: Sequence[Subnet], threads: Sequence[int], runtime: str = runtime) -> list[PhoneRow]:
             return [predictor.row(runtime, each, count, records[each.describe()]["threads"][str(count)][runtime]) for each in subnets for count in threads]
 
-        fit = fit_device(rows(design, settings.threads), folder / RECORDS, folder / f"calibration_{runtime}.json", constants)
+        fit = fit_device(rows(design, settings.threads), runtime, folder / RECORDS, folder / f"calibration_{runtime}.json")
         for threads in settings.threads:
             table = PhoneTable(rows(others, [threads]))
             flops = np.array([encoder_flops(subnet, settings.seq_len) for subnet in others], float)

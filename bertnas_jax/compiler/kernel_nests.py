@@ -15,7 +15,7 @@ from bertnas_jax.compiler.access import Statement, read_statements
 from bertnas_jax.compiler.integer_dot import Precision
 from bertnas_jax.compiler.kernels import Kernel, list_kernels
 from bertnas_jax.compiler.pipeline import apply, fuse, instruction_passes
-from bertnas_jax.compiler.products import Product, is_product, read_product, realized_blocks
+from bertnas_jax.compiler.products import Product, read_product, realized_blocks
 from bertnas_jax.compiler.region import element_bytes
 from bertnas_jax.compiler.schedule_kernels import schedule_kernels
 
@@ -50,7 +50,7 @@ def describe_kernels(module: tvm.IRModule, target: tvm.target.Target, precision:
 
 def _describe(kernel: Kernel, fused: tirx.PrimFunc, scheduled: tirx.PrimFunc) -> KernelNest:
     statements = read_statements(fused)
-    products = [statement for statement in statements if is_product(statement)]
+    products = [statement for statement in statements if statement.is_product]
     read = tuple(read_product(statement, scheduled) for statement in products)
     operands = sum(
         product.batch * product.inner * product.columns * element_bytes(product.dtype)

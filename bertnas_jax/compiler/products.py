@@ -25,8 +25,9 @@ _IN_REGISTERS = (tirx.ForKind.UNROLLED, tirx.ForKind.VECTORIZED)
 class Product:
     """`batch` products [rows, inner] x [inner, columns], as the weights are packed.
 
-    `dtype` is that of the right operand. `executed_flops` count what the schedule pads too. A register tile is `tile_rows` x `tile_columns`; every tile of rows passes over
-    `swept_columns` of the right operand before the loops move on to others.
+    `dtype` is that of the right operand. `executed_flops` count what the schedule pads too. A register tile is
+    `tile_rows` x `tile_columns`; every tile of rows passes over `swept_columns` of the right operand before the
+    loops move on to others.
     """
 
     batch: int
@@ -43,11 +44,6 @@ class Product:
     def flops(self) -> int:
         """2 a multiply-add."""
         return 2 * self.batch * self.rows * self.inner * self.columns
-
-
-def is_product(statement: Statement) -> bool:
-    """True for a sum over elements of two arguments."""
-    return any(statement.reduced) and len(statement.reads) > 1
 
 
 def read_product(statement: Statement, scheduled: tirx.PrimFunc) -> Product:

@@ -43,6 +43,7 @@ class LatencyConfig:
     device: str = knob("pixel_4", "The device, by the name of its profile.")
     core_set: str = knob("1 large", 'Its cores, such as "1 large + 1 medium", or "gpu".')
     dtype: str = knob("float32", "float32 or int8 on a CPU, float16 on a GPU.", choices=("float32", "float16", "int8"))
+    calibration: str = knob("", "A calibration file of --runtime's own kernels, for --explain; the one fitted on phones if it is not given.")
     subnet: str = knob("", "A subnet.json; BERT-base if it is not given.")
     seq_len: int = knob(128, "Tokens of the input.", lower=1, upper=4096)
     clusters: str = knob("", "COUNTxCORE@GHZ by commas, fastest first, e.g. 1xCortex-X4@3.3,3xCortex-A720@3.15.")

@@ -11,7 +11,9 @@ from bertnas_jax.latency.devices import HOST, DeviceProfile, core_set, described
 from bertnas_jax.latency.simulate import (
     CPU_FILE,
     GPU_FILE,
+    KernelWork,
     Simulation,
+    delegated,
     encoder_operators,
     load_cpu_calibration,
     load_gpu_calibration,
@@ -27,8 +29,8 @@ from bertnas_jax.space import Subnet
 CPU_DATA, GPU_DATA = "phone_cpu_transformers.csv", "phone_gpu_gemms.csv"
 _BERT_BASE = Subnet.uniform(12, 768, 12, 3072)
 _FOREIGN_CONSTANTS = (
-    "the constants were fitted on TensorFlow Lite's runs, none of our kernels on a phone was ever measured: "
-    "the interval is that of a device never measured, and what our kernels differ in is not in it"
+    "the constants were fitted on TensorFlow Lite's runs, none of our kernels on a phone was ever measured: the interval is "
+    "that of a device never measured, and how our kernels differ from those beyond their loops is not in it"
 )
 
 
@@ -82,33 +84,29 @@ def _device_line(name: str, profile: DeviceProfile) -> str:
 
 def explain(config: LatencyConfig) -> str:
     """The kernels of the model with what each costs and why, and the sum with its interval."""
-    device = load_profile(config.device)
+    device, runtime = load_profile(config.device), config.explained_runtime
     subnet = Subnet.from_json(pathlib.Path(config.subnet).read_text(encoding="utf-8")) if config.subnet else _BERT_BASE
-    if config.explained_runtime == "tvm":
-        simulation, note = _simulate_ours(config, device, subnet), f"\n{_FOREIGN_CONSTANTS}"
-    else:
-        kernels, note = encoder_operators(subnet, config.seq_len, config.dtype), ""
-        if config.core_set == "gpu":
-            simulation = simulate_gpu(kernels, device, load_gpu_calibration())
-        else:
-            simulation = simulate_cpu(kernels, core_set(device, config.core_set), load_cpu_calibration())
-    about = f"{device.title}, {config.core_set}, {config.explained_runtime}, {config.dtype}, L={config.seq_len}"
-    return f"{about}: {subnet.describe()}\n{_table(simulation)}{note}"
-
-
-def _simulate_ours(config: LatencyConfig, device: DeviceProfile, subnet: Subnet) -> Simulation:
-    """The compiler's own kernels on cores of the device.
-
-    Raises:
-      ValueError: they have no price there.
-    """
+    about = f"{device.title}, {config.core_set}, {runtime}, {config.dtype}, L={config.seq_len}: {subnet.describe()}"
     if config.core_set == "gpu":
-        raise ValueError("our kernels must be on a CPU to be priced, got the core set 'gpu'; no run of them on a GPU was ever measured")
+        if runtime == "tvm":
+            raise ValueError("our kernels must be on a CPU to be priced, got the core set 'gpu'; no run of them on a GPU was ever measured")
+        simulation = simulate_gpu(encoder_operators(subnet, config.seq_len, config.dtype), device, load_gpu_calibration())
+        return f"{about}\n{_table(simulation)}"
     cores = core_set(device, config.core_set)
-    from bertnas_jax.latency.simulate.fused_kernels import FusedKernels  # TVM takes seconds to load
+    fitted = load_cpu_calibration(pathlib.Path(config.calibration).expanduser() if config.calibration else CPU_FILE)
+    note = f"\n{_FOREIGN_CONSTANTS}" if fitted.runtime != runtime else ""
+    simulation = simulate_cpu(_kernels(config, runtime, device, subnet), cores, fitted.for_kernels_of(runtime))
+    return f"{about}\n{_table(simulation)}{note}"
 
-    kernels = FusedKernels(config.seq_len, config.dtype, device).kernels(subnet)
-    return simulate_cpu(kernels, cores, load_cpu_calibration().for_other_kernels())
+
+def _kernels(config: LatencyConfig, runtime: str, device: DeviceProfile, subnet: Subnet) -> list[KernelWork]:
+    """What the runtime runs on the device's CPU."""
+    if runtime == "tvm":
+        from bertnas_jax.latency.simulate.fused_kernels import FusedKernels  # TVM takes seconds to load
+
+        return FusedKernels(config.seq_len, config.dtype, device).kernels(subnet)
+    operators = encoder_operators(subnet, config.seq_len, config.dtype)
+    return delegated(operators) if device.name == HOST else operators
 
 
 def _table(simulation: Simulation) -> str:

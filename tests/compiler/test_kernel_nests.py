@@ -50,6 +50,7 @@ def test_a_large_product_is_parallel_and_a_reduction_is_no_product():
     assert rows.activation_bytes == 2 * 4 * 4 * 32
 
 
+@pytest.mark.slow
 def test_the_two_products_of_attention_by_hand():
     length, heads, head_dim = 16, 3, 32
     model = Bert(BertConfig(Subnet.uniform(1, 96, heads, 192, head_dim), vocab_size=100), nnx.Rngs(0))
@@ -87,6 +88,7 @@ def test_kernels_are_those_that_are_built(make_bert):
         assert nest.element_operations + sum(product.executed_flops for product in nest.products) == nest.kernel.flops
 
 
+@pytest.mark.slow
 def test_heads_that_are_no_whole_vectors_are_padded_as_they_run():
     length, heads, head_dim, padded = 16, 2, 26, 28  # vectors of 4 lanes
     model = Bert(BertConfig(Subnet.uniform(1, 52, heads, 64, head_dim), vocab_size=100), nnx.Rngs(0))

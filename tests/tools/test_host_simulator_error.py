@@ -6,7 +6,7 @@ import json
 import numpy as np
 import pytest
 
-from bertnas_jax.latency.devices import load_profile
+from bertnas_jax.latency.devices import core_set, load_profile
 from bertnas_jax.latency.simulate import CpuFit, FusedConstants, PhoneTable, load_cpu_calibration
 from bertnas_jax.latency.simulate.constants import CpuConstants
 from bertnas_jax.space import SearchSpace, Subnet
@@ -45,6 +45,7 @@ def test_constants_that_made_the_latencies_are_found_again(predictor, tmp_path):
         assert each["calibrated"]["within_10_percent"] == 1 and each["calibrated"]["mape"] < 0.01
         assert each["calibrated"]["mape"] < each["before_any_fit"]["mape"]
     kept = load_cpu_calibration(tmp_path / "calibration_tvm.json")
+    assert kept.runtime == "tvm" and kept.for_kernels_of("tvm").knowledge(core_set(load_profile("host"), "2 large")) == "measured cores"
     assert set(kept.measured) == {"host, 1 large", "host, 2 large"} and kept.provenance["held_out"]["models"]["rows"] == 16
 
 

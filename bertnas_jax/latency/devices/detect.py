@@ -59,23 +59,14 @@ def detect_host() -> dict:
     host, cores = describe_host(), usable_cores()
     peak_gflops = _peak_gflops(cores[:1])
     with loops_in_c(_SOURCE) as library:
-        clock_ghz = _clock_ghz(library)
+        rotations_ghz = _clock_ghz(library)
         alone_gb_s, together_gb_s = (_read_gb_s(library, used) for used in (cores[:1], cores))
-    per_cycle = min(_RATES, key=lambda rate: abs(rate - peak_gflops / clock_ghz))
-    bits = 512 if per_cycle == max(_RATES) or "avx512f" in host.isa else 256
-    has_dot = {"avx512_vnni", "avx_vnni"} & set(host.isa)
     caches = {name: _cache_kib(level, usual) for name, (level, usual) in _ASSUMED_KIB.items()}
     cluster = {
         "label": "large",
         "core": host.cpu,
         "cores": _figure(len(cores), "cores", "the cores this process may run on", "measured"),
-        # What the products run at: a core may clock lower under wide vectors than in the rotations.
-        "clock_ghz": _figure(round(peak_gflops / per_cycle, 3), "GHz", f"{peak_gflops:.1f} GFLOP/s of a loop of multiply-adds at {per_cycle} FLOP/cycle", "measured"),
-        "sustained_share": _figure(1.0, "share of the clock", "assumed: no throttling, as in a short benchmark with pauses", "assumed"),
-        "float32_per_cycle": _figure(per_cycle, "FLOP/cycle", f"the nearest rate to {peak_gflops:.1f} GFLOP/s at {clock_ghz:.2f} GHz, one rotation a cycle", "measured"),
-        "float16_per_cycle": None,
-        "int8_per_cycle": _int8(per_cycle, has_dot),
-        "vector_bits": _figure(bits, "bits", "the instruction sets that /proc/cpuinfo lists", "published"),
+        **_rates(peak_gflops, rotations_ghz, host.isa),
         "issue_width": _figure(6, "instructions/cycle", "assumed: that of the x86 cores of the last years", "assumed"),
         "out_of_order": _figure(1, "1 if out of order, 0 if in order", "assumed: every x86 core with AVX2 is", "assumed"),
         "l1d_kib": caches["l1d_kib"],
@@ -85,6 +76,22 @@ def detect_host() -> dict:
     dram = _figure(max(alone_gb_s, together_gb_s), "GB/s", "the most that one core or all at once read in such sums", "measured")
     shared = {"l3_kib": caches["l3_kib"], "dram_gb_s": dram}
     return {"title": f"This machine: {host.cpu}", "soc": host.cpu, "clusters": [cluster], "cpu": shared, "gpu": None}
+
+
+def _rates(peak_gflops: float, rotations_ghz: float, isa: Sequence[str]) -> dict:
+    """Clock, multiply-adds a cycle and vector width."""
+    per_cycle = min(_RATES, key=lambda rate: abs(rate - peak_gflops / rotations_ghz))
+    # The clock that products run at: wide vectors may have a lower one than rotations.
+    clock = f"{peak_gflops:.1f} GFLOP/s of a loop of multiply-adds at {per_cycle} FLOP/cycle"
+    rate = f"the nearest rate to {peak_gflops:.1f} GFLOP/s at {rotations_ghz:.2f} GHz, one rotation a cycle"
+    return {
+        "clock_ghz": _figure(round(peak_gflops / per_cycle, 3), "GHz", clock, "measured"),
+        "sustained_share": _figure(1.0, "share of the clock", "assumed: no throttling, as in a short benchmark with pauses", "assumed"),
+        "float32_per_cycle": _figure(per_cycle, "FLOP/cycle", rate, "measured"),
+        "float16_per_cycle": None,
+        "int8_per_cycle": _int8(per_cycle, {"avx512_vnni", "avx_vnni"} & set(isa)),
+        "vector_bits": _figure(512 if "avx512f" in isa else 256, "bits", "the instruction sets that /proc/cpuinfo lists", "published"),
+    }
 
 
 @functools.cache

@@ -72,19 +72,19 @@ def test_the_table_is_the_price_of_lowered_modules():
 def test_prices_before_any_fit_are_near_latencies_measured_on_a_server():
     """Whole models timed on a machine that no constant was fitted on: within 12 %, where two cores were two cores.
 
-    The tolerance: of all 12 such cells of the file the prices are 0.96 to 1.08 times what was measured.
+    The tolerance: of all 12 such cells of the file the prices are 0.94 to 1.08 times what was measured.
     """
     if "avx512f" not in describe_host().isa:
         pytest.skip("the latencies are of kernels for AVX-512, and this machine would compile others")
     cells = json.loads((REPOSITORY / "benchmarks/results/same_subnet_2026-11-24.json").read_text())["cells"]
     alone = max(cell["peak_gflops"] for cell in cells if cell["threads"] == 1)
-    ratios = []
+    host, kernels, ratios = server(alone), {}, []
     for cell in cells:
         subnet = Subnet.uniform(*map(int, cell["cell"].split("x")[:4]))
         if subnet.depth <= 6 and cell["peak_gflops"] > 0.9 * alone * cell["threads"]:
-            host = server(alone)
-            kernels = FusedKernels(cell["seq_len"], "float32", host).kernels(subnet)
-            priced = simulate_cpu(kernels, core_set(host, f"{cell['threads']} large"), load_cpu_calibration())
+            if subnet not in kernels:
+                kernels[subnet] = FusedKernels(cell["seq_len"], "float32", host).kernels(subnet)
+            priced = simulate_cpu(kernels[subnet], core_set(host, f"{cell['threads']} large"), load_cpu_calibration())
             ratios.append(priced.total_ms / cell["runtimes"]["tvm"]["median_ms"])
     assert len(ratios) >= 6
     assert 0.88 < min(ratios) and max(ratios) < 1.12
@@ -104,6 +104,7 @@ def server(peak_gflops):
 def test_other_kernels_are_known_by_specifications_alone():
     calibration, cores = load_cpu_calibration(), core_set(PIXEL, "1 large")
     assert calibration.knowledge(cores) == "measured cores"
-    other = calibration.for_other_kernels()
+    assert calibration.for_kernels_of("tflite") == calibration
+    other = calibration.for_kernels_of("tvm")
     assert other.knowledge(cores) == "specifications"
     assert other.log_half_widths["specifications"] > calibration.log_half_widths["measured cores"]
