@@ -1,6 +1,6 @@
 """Measures how much of the machine's FMA peak our scheduled GEMMs reach, and writes it to a dated JSON.
 
-The peak is a loop of fused multiply-adds on registers only (bertnas_jax.benchmark.fma_peak); the GEMMs are
+The peak is a loop of fused multiply-adds on registers only (bertnas_jax.latency.fma_peak); the GEMMs are
 bias-fused products of float32, compiled by bertnas_jax.compiler. Peak and GEMMs are measured in
 turns; the share of the peak is the median over turns of the ratio of their rates by the clock.
 
@@ -22,10 +22,10 @@ import tvm
 from tvm import relax
 
 from bertnas_jax.benchmark import write_result
-from bertnas_jax.benchmark.fma_peak import fma_peak
 from bertnas_jax.compiler import host_target, jaxpr_to_relax, lower, set_num_threads
 from bertnas_jax.compiler.build import build_executable
 from bertnas_jax.latency import usable_cores
+from bertnas_jax.latency.fma_peak import fma_peak
 
 # Rows, inner, columns: the projections and feed-forward products of BERT widths 384 and 768 at L = 128.
 SHAPES = ((128, 384, 384), (128, 384, 1536), (128, 1536, 384), (128, 768, 3072))

@@ -6,6 +6,7 @@ The same kernels are listed, with their FLOPs and bytes, for whoever prices a Su
 from bertnas_jax.compiler.build import CompiledModel, build, compile_lengths, compile_model, load_compiled, trace_model
 from bertnas_jax.compiler.gemm_tile import GemmShape, GemmTile
 from bertnas_jax.compiler.jaxpr_to_relax import UnknownPrimitiveError, jaxpr_to_relax
+from bertnas_jax.compiler.kernel_nests import KernelNest, describe_kernels
 from bertnas_jax.compiler.kernels import Kernel, list_kernels
 from bertnas_jax.compiler.length_buckets import bucket_lengths
 from bertnas_jax.compiler.pipeline import fuse, lower
@@ -21,6 +22,7 @@ __all__ = [
     "GemmShape",
     "GemmTile",
     "Kernel",
+    "KernelNest",
     "KernelTime",
     "Tuning",
     "UnknownKernelError",
@@ -29,6 +31,7 @@ __all__ = [
     "build",
     "compile_lengths",
     "compile_model",
+    "describe_kernels",
     "fuse",
     "host_target",
     "jaxpr_to_relax",

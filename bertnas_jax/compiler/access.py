@@ -48,6 +48,11 @@ class Statement:
     def executions(self) -> int:
         return math.prod(self.extents)
 
+    @property
+    def is_product(self) -> bool:
+        """True for a contraction: a sum over elements of at least two arguments."""
+        return any(self.reduced) and len(self.reads) > 1
+
 
 def read_statements(function: tirx.PrimFunc) -> tuple[Statement, ...]:
     """The statements of an unscheduled PrimFunc, in program order."""
@@ -189,8 +194,8 @@ class Operator:
 
     @functools.cached_property
     def is_product(self) -> bool:
-        """True for a contraction: a sum over elements of at least two arguments."""
-        return any(any(statement.reduced) and len(statement.reads) > 1 for statement in self.statements)
+        """True if a statement is a contraction."""
+        return any(statement.is_product for statement in self.statements)
 
 
 def relation_class(read: isl.Map) -> str:

@@ -69,7 +69,12 @@ def fusion_passes(without: Collection[str] = ()) -> list[Pass]:
 
 def schedule_passes() -> list[Pass]:
     """Fused PrimFuncs -> the same, scheduled for a CPU with vectors."""
-    return [schedule_kernels, shuffle_transposes, prefetch_panels, emit_dots]
+    return [schedule_kernels, *instruction_passes()]
+
+
+def instruction_passes() -> list[Pass]:
+    """Scheduled loops -> the same, those that schedules mark as instructions."""
+    return [shuffle_transposes, prefetch_panels, emit_dots]
 
 
 def fuse(module: tvm.IRModule, target: tvm.target.Target, without: Collection[str] = (), precision: Precision = "float32") -> tvm.IRModule:

@@ -2,6 +2,8 @@
 
   python -m bertnas_jax.latency --list
   python -m bertnas_jax.latency --explain --device=galaxy_s20 --core_set="1 large + 1 medium" --dtype=int8 --seq_len=128
+  python -m bertnas_jax.latency --explain --runtime=tvm --device=pixel_4 --core_set="1 large"
+  python -m bertnas_jax.latency --new_profile=host --detect
   python -m bertnas_jax.latency --new_profile=my_phone --clusters=2xCortex-A76@2.2,6xCortex-A55@2.0 --dram_gb_s=17
   python -m bertnas_jax.latency --validate=FOLDER
   python -m bertnas_jax.latency --measure --runtime=tvm --tracker=HOST:9190 --key=KEY --model_file=model.so --subnet=subnet.json

@@ -20,11 +20,16 @@ class LatencyConfig:
     list: bool = knob(False, "Shows the devices and their core sets.")
     explain: bool = knob(False, "Shows the price of each kernel of the model on the device.")
     new_profile: str = knob("", "Prints a draft of a device profile of this name, from --clusters and --dram_gb_s.")
+    detect: bool = knob(False, "Measures this machine for --new_profile, instead of reading --clusters.")
     refit: str = knob("", "A folder with phone_cpu_transformers.csv and phone_gpu_gemms.csv: fits both calibrations again (minutes).")
     validate: str = knob("", "The same folder: writes tables and a plot of held-out errors under benchmarks/results/ (minutes).")
     measure: bool = knob(False, "Times --model_file on a device that is there, by --tracker or --adb, and appends to --out.")
     model_file: str = knob("", "What is timed: model_<cpu>.so (tvm), model.tflite (tflite), the folder of bertnas_jax.export (c).")
-    runtime: str = knob("tvm", "tvm by --tracker, tflite or c by --adb.", choices=("tvm", "tflite", "c"))
+    runtime: str = knob(
+        "",
+        "tvm by --tracker, tflite or c by --adb; --explain prices tvm or tflite. If not given, tvm is measured and tflite explained.",
+        choices=("", "tvm", "tflite", "c"),
+    )
     tracker: str = knob("", "host:port of a TVM RPC tracker.")
     key: str = knob("", "The key that the device gave the tracker.")
     adb: bool = knob(False, "Reaches an Android phone by adb; --core_set of --device are the cores, any if --core_set=any.")
@@ -38,6 +43,7 @@ class LatencyConfig:
     device: str = knob("pixel_4", "The device, by the name of its profile.")
     core_set: str = knob("1 large", 'Its cores, such as "1 large + 1 medium", or "gpu".')
     dtype: str = knob("float32", "float32 or int8 on a CPU, float16 on a GPU.", choices=("float32", "float16", "int8"))
+    calibration: str = knob("", "A calibration file of --runtime's own kernels, for --explain; the one fitted on phones if it is not given.")
     subnet: str = knob("", "A subnet.json; BERT-base if it is not given.")
     seq_len: int = knob(128, "Tokens of the input.", lower=1, upper=4096)
     clusters: str = knob("", "COUNTxCORE@GHZ by commas, fastest first, e.g. 1xCortex-X4@3.3,3xCortex-A720@3.15.")
@@ -48,6 +54,18 @@ class LatencyConfig:
         asked = self._asked()
         if len(asked) > 1:
             raise ValueError(f"one of {', '.join(_ACTIONS)} must be given, got {asked}; give one")
+        if self.detect and not self.new_profile:
+            raise ValueError("detect must be given with new_profile, got it alone; add --new_profile=host")
+        if self.explain and self.explained_runtime == "c":
+            raise ValueError("runtime must be tvm or tflite to be explained, got 'c'; the C library runs the kernels of tvm")
+
+    @property
+    def explained_runtime(self) -> str:
+        return self.runtime or "tflite"
+
+    @property
+    def measured_runtime(self) -> str:
+        return self.runtime or "tvm"
 
     def check_asked(self) -> None:
         """Raises ValueError if nothing is asked for: the defaults alone ask for nothing."""

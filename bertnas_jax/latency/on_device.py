@@ -38,13 +38,13 @@ def _check(config: LatencyConfig) -> None:
     if bool(config.tracker) == config.adb:
         given = "both" if config.adb else "neither"
         raise ValueError(f"--measure must have one of --tracker and --adb, got {given}; give where the device is")
-    if (config.runtime == "tvm") != bool(config.tracker):
+    if (config.measured_runtime == "tvm") != bool(config.tracker):
         way = "--tracker" if config.tracker else "--adb"
-        raise ValueError(f"runtime must be tvm with --tracker, tflite or c with --adb, got {config.runtime} with {way}; change one")
-    needed = ["model_file", "subnet"] + (["key"] if config.tracker else ["benchmark_model"] if config.runtime == "tflite" else [])
+        raise ValueError(f"runtime must be tvm with --tracker, tflite or c with --adb, got {config.measured_runtime} with {way}; change one")
+    needed = ["model_file", "subnet"] + (["key"] if config.tracker else ["benchmark_model"] if config.measured_runtime == "tflite" else [])
     for name in needed:
         if not getattr(config, name):
-            raise ValueError(f"{name} must be given to measure {config.runtime}, got ''; give --{name}")
+            raise ValueError(f"{name} must be given to measure {config.measured_runtime}, got ''; give --{name}")
 
 
 def _by_tracker(config: LatencyConfig, subnet: Subnet) -> LatencyRecord:
@@ -58,7 +58,7 @@ def _by_adb(config: LatencyConfig, subnet: Subnet) -> LatencyRecord:
     phone = find_phone(config.serial)
     gpu, model = config.core_set == "gpu", pathlib.Path(config.model_file).expanduser()
     mask = "" if gpu or config.core_set == ANY_CORES else _mask(config, phone)
-    if config.runtime == "c":
+    if config.measured_runtime == "c":
         if gpu:
             raise ValueError("core_set must be of a CPU for runtime c, got 'gpu'; name cores")
         timing: Timing = measure_c_model(phone, model, config.compiler, config.threads, config.runs, config.warmup, mask)
@@ -90,5 +90,5 @@ def record_of(
     config: LatencyConfig, subnet: Subnet, device: str, median_ms: float, p90_ms: float, runs: int, drift: float = 1.0
 ) -> LatencyRecord:
     """The record of a measurement on that device, of the conditions in the configuration; drift 1 where single runs are not told."""
-    conditions = (device, config.runtime, config.dtype, config.threads, config.seq_len)
+    conditions = (device, config.measured_runtime, config.dtype, config.threads, config.seq_len)
     return LatencyRecord("given", subnet, *conditions, "measured", median_ms, p90_ms, runs, drift)

@@ -6,8 +6,6 @@ import contextlib
 import os
 from collections.abc import Iterator
 
-from bertnas_jax.compiler import set_num_threads
-
 
 def usable_cores() -> tuple[int, ...]:
     """The cores this thread may run on, in order; of an operating system that does not say, all."""
@@ -28,6 +26,8 @@ def pinned(threads: int) -> Iterator[tuple[int, ...]]:
       ValueError: there are fewer cores.
       OSError: the operating system is not Linux, which alone can bind threads to cores.
     """
+    from bertnas_jax.compiler import set_num_threads  # TVM takes seconds to load, and nothing else here needs it
+
     before = usable_cores()
     if not 1 <= threads <= len(before):
         raise ValueError(f"threads must be 1 to the {len(before)} usable cores, got {threads}; use a machine with more")

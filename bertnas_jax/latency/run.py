@@ -7,11 +7,13 @@ import pathlib
 import sys
 
 from bertnas_jax.latency.config import LatencyConfig
-from bertnas_jax.latency.devices import core_set, device_names, draft_profile, load_profile
+from bertnas_jax.latency.devices import HOST, DeviceProfile, core_set, described_devices, draft_profile, load_profile
 from bertnas_jax.latency.simulate import (
     CPU_FILE,
     GPU_FILE,
+    KernelWork,
     Simulation,
+    delegated,
     encoder_operators,
     load_cpu_calibration,
     load_gpu_calibration,
@@ -26,6 +28,10 @@ from bertnas_jax.space import Subnet
 
 CPU_DATA, GPU_DATA = "phone_cpu_transformers.csv", "phone_gpu_gemms.csv"
 _BERT_BASE = Subnet.uniform(12, 768, 12, 3072)
+_FOREIGN_CONSTANTS = (
+    "the constants were fitted on TensorFlow Lite's runs, none of our kernels on a phone was ever measured: the interval is "
+    "that of a device never measured, and how our kernels differ from those beyond their loops is not in it"
+)
 
 
 def run(config: LatencyConfig) -> str:
@@ -39,7 +45,7 @@ def run(config: LatencyConfig) -> str:
 
         return measure_on_device(config)
     if config.new_profile:
-        return json.dumps(draft_profile(config.new_profile, config.clusters, config.dram_gb_s), indent=1)
+        return json.dumps(new_profile(config), indent=1)
     folder = pathlib.Path(config.refit).expanduser()
     refit_cpu(read_phone_rows(folder / CPU_DATA), folder / CPU_DATA, CPU_FILE, show_progress)
     refit_gpu(read_gpu_rows(folder / GPU_DATA), folder / GPU_DATA, GPU_FILE, show_progress)
@@ -50,35 +56,65 @@ def show_progress(group: str) -> None:
     print(f"left out: {group}", file=sys.stderr)
 
 
+def new_profile(config: LatencyConfig) -> dict:
+    """The fields of a profile file: of this machine as it is measured, or a draft from what is given."""
+    if config.detect:
+        from bertnas_jax.latency.devices.detect import detect_host
+
+        return detect_host()
+    return draft_profile(config.new_profile, config.clusters, config.dram_gb_s)
+
+
 def list_devices() -> str:
     """A line a device: its clusters, of which a core set takes any, and its GPU."""
-    lines = []
-    for name in device_names():
-        profile = load_profile(name)
-        clusters = ", ".join(
-            f"{cluster.cores.value:.0f} {cluster.label} ({cluster.core} at {cluster.clock_ghz.value} GHz)" for cluster in profile.cpu.clusters
-        )
-        lines.append(f"{name:20s} {profile.soc:20s} {clusters}; {profile.gpu.name if profile.gpu else 'no GPU'}")
+    lines = [_device_line(name, load_profile(name)) for name in described_devices()]
+    try:
+        lines.append(_device_line(HOST, load_profile(HOST)))
+    except RuntimeError as error:  # no compiler to measure with: the other devices are there all the same
+        lines.append(f"{HOST:20s} not measured: {error}")
     return "\n".join(lines)
+
+
+def _device_line(name: str, profile: DeviceProfile) -> str:
+    clusters = ", ".join(
+        f"{cluster.cores.value:.0f} {cluster.label} ({cluster.core} at {cluster.clock_ghz.value} GHz)" for cluster in profile.cpu.clusters
+    )
+    return f"{name:20s} {profile.soc:20s} {clusters}; {profile.gpu.name if profile.gpu else 'no GPU'}"
 
 
 def explain(config: LatencyConfig) -> str:
     """The kernels of the model with what each costs and why, and the sum with its interval."""
-    device = load_profile(config.device)
+    device, runtime = load_profile(config.device), config.explained_runtime
     subnet = Subnet.from_json(pathlib.Path(config.subnet).read_text(encoding="utf-8")) if config.subnet else _BERT_BASE
-    kernels = encoder_operators(subnet, config.seq_len, config.dtype)
+    about = f"{device.title}, {config.core_set}, {runtime}, {config.dtype}, L={config.seq_len}: {subnet.describe()}"
     if config.core_set == "gpu":
-        simulation = simulate_gpu(kernels, device, load_gpu_calibration())
-    else:
-        simulation = simulate_cpu(kernels, core_set(device, config.core_set), load_cpu_calibration())
-    return f"{device.title}, {config.core_set}, {config.dtype}, L={config.seq_len}: {subnet.describe()}\n{_table(simulation)}"
+        if runtime == "tvm":
+            raise ValueError("our kernels must be on a CPU to be priced, got the core set 'gpu'; no run of them on a GPU was ever measured")
+        simulation = simulate_gpu(encoder_operators(subnet, config.seq_len, config.dtype), device, load_gpu_calibration())
+        return f"{about}\n{_table(simulation)}"
+    cores = core_set(device, config.core_set)
+    fitted = load_cpu_calibration(pathlib.Path(config.calibration).expanduser() if config.calibration else CPU_FILE)
+    note = f"\n{_FOREIGN_CONSTANTS}" if fitted.runtime != runtime else ""
+    simulation = simulate_cpu(_kernels(config, runtime, device, subnet), cores, fitted.for_kernels_of(runtime))
+    return f"{about}\n{_table(simulation)}{note}"
+
+
+def _kernels(config: LatencyConfig, runtime: str, device: DeviceProfile, subnet: Subnet) -> list[KernelWork]:
+    """What the runtime runs on the device's CPU."""
+    if runtime == "tvm":
+        from bertnas_jax.latency.simulate.fused_kernels import FusedKernels  # TVM takes seconds to load
+
+        return FusedKernels(config.seq_len, config.dtype, device).kernels(subnet)
+    operators = encoder_operators(subnet, config.seq_len, config.dtype)
+    return delegated(operators) if device.name == HOST else operators
 
 
 def _table(simulation: Simulation) -> str:
-    lines = [f"{'kernel':28s} {'runs':>5s} {'MFLOP':>9s} {'KB':>9s} {'bound by':12s} {'us a run':>10s}"]
+    width = max(28, *(len(kernel.work.name) for kernel in simulation.kernels))
+    lines = [f"{'kernel':{width}s} {'runs':>5s} {'MFLOP':>9s} {'KB':>9s} {'bound by':12s} {'us a run':>10s}"]
     for kernel in simulation.kernels:
         work = kernel.work
         size = f"{work.flops / 1e6:9.2f} {work.bytes / 1e3:9.1f}"
-        lines.append(f"{work.name:28s} {kernel.times:5d} {size} {kernel.limit:12s} {kernel.us:10.1f}")
+        lines.append(f"{work.name:{width}s} {kernel.times:5d} {size} {kernel.limit:12s} {kernel.us:10.1f}")
     total = f"{simulation.total_ms:.1f} ms, 90 % between {simulation.low_ms:.1f} and {simulation.high_ms:.1f}"
     return "\n".join([*lines, f"simulated: {total} (known: {simulation.knowledge})"])

@@ -29,6 +29,17 @@ def test_prices_are_explained():
     assert "FULLY_CONNECTED up" in shown and "bound by" in shown and "90 % between" in shown
 
 
+def test_our_own_kernels_are_explained_and_what_is_not_known_is_said():
+    shown = latency("--explain", "--runtime=tvm", "--device=pixel_4", "--core_set=1 large", "--seq_len=16").stdout
+    assert "fused_packed_gemm" in shown and "FULLY_CONNECTED" not in shown
+    assert "known: specifications" in shown and "fitted on TensorFlow Lite's runs" in shown
+
+
+def test_this_machine_is_detected():
+    profile = parse_profile("host", json.loads(latency("--new_profile=host", "--detect").stdout))
+    assert profile.cpu.clusters[0].clock_ghz.basis == "measured"
+
+
 def test_a_draft_is_a_profile():
     shown = latency("--new_profile=my_phone", "--clusters=2xCortex-A76@2.2,6xCortex-A55@2.0", "--dram_gb_s=17").stdout
     assert parse_profile("my_phone", json.loads(shown)).cpu.clusters[1].core == "Cortex-A55"
@@ -41,6 +52,10 @@ def test_a_draft_is_a_profile():
         (["--list", "--explain"], "got ['--list', '--explain']"),
         (["--explain", "--device=pixel5"], "the nearest are pixel_"),
         (["--explain", "--core_set=2 large"], "which has 1 large"),
+        (["--explain", "--runtime=tvm", "--dtype=int8"], "our kernels must be in float32"),
+        (["--explain", "--runtime=tvm", "--core_set=gpu"], "our kernels must be on a CPU"),
+        (["--explain", "--runtime=c"], "runtime must be tvm or tflite to be explained"),
+        (["--list", "--detect"], "detect must be given with new_profile"),
         (["--explain", "--dtype=float16"], "float16 is priced on GPUs"),
         (["--measure", "--tracker=127.0.0.1:1", "--model_file=m", "--subnet={subnet}", "--key=k"], "must be reachable at 127.0.0.1:1"),
     ],

@@ -3,10 +3,21 @@
 from bertnas_jax.latency.devices.core_set import CoreSet, core_set, core_sets
 from bertnas_jax.latency.devices.draft import draft_profile
 from bertnas_jax.latency.devices.figure import BASES, Figure
-from bertnas_jax.latency.devices.profile import Cluster, Cpu, DeviceProfile, Gpu, device_names, load_profile, parse_profile
+from bertnas_jax.latency.devices.profile import (
+    HOST,
+    Cluster,
+    Cpu,
+    DeviceProfile,
+    Gpu,
+    described_devices,
+    device_names,
+    load_profile,
+    parse_profile,
+)
 
 __all__ = [
     "BASES",
+    "HOST",
     "Cluster",
     "CoreSet",
     "Cpu",
@@ -15,6 +26,7 @@ __all__ = [
     "Gpu",
     "core_set",
     "core_sets",
+    "described_devices",
     "device_names",
     "draft_profile",
     "load_profile",

@@ -1,4 +1,4 @@
-"""Device profiles: one JSON file a device in this folder, checked as it is read."""
+"""Device profiles: one JSON file a device in this folder, checked as it is read; that of this machine is measured."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import pathlib
 from bertnas_jax.latency.devices.figure import Figure, figure, read_section
 
 FOLDER = pathlib.Path(__file__).parent
+HOST = "host"  # this machine
 
 
 @dataclasses.dataclass(frozen=True)
@@ -76,18 +77,28 @@ class DeviceProfile:
         return [(name, value) for name, value in named if isinstance(value, Figure)]
 
 
-def device_names(folder: pathlib.Path = FOLDER) -> tuple[str, ...]:
-    """The devices that have a profile in the folder."""
+def described_devices(folder: pathlib.Path = FOLDER) -> tuple[str, ...]:
+    """The devices that have a file in the folder."""
     return tuple(sorted(path.stem for path in folder.glob("*.json")))
 
 
+def device_names() -> tuple[str, ...]:
+    """Every device that has a profile: those with a file, and this machine."""
+    return (*described_devices(), HOST)
+
+
 def load_profile(name: str, folder: pathlib.Path = FOLDER) -> DeviceProfile:
-    """The profile of a device by the name of its file.
+    """The profile of a device by the name of its file; that of "host" is measured once a process, in about a second.
 
     Raises:
       ValueError: there is no such profile, or its file is not one.
+      RuntimeError: this machine cannot be measured.
     """
-    path, known = folder / f"{name}.json", device_names(folder)
+    if name == HOST:
+        from bertnas_jax.latency.devices.detect import detected_host  # it measures by what imports this room
+
+        return parse_profile(HOST, detected_host())
+    path, known = folder / f"{name}.json", (*described_devices(folder), HOST)
     if name not in known:
         near = difflib.get_close_matches(name, known, cutoff=0.3) or known
         raise ValueError(f"device must have a profile, got {name!r}; the nearest are {', '.join(near)}; a new one is a file in {folder}")

@@ -1,6 +1,6 @@
 """Kernels and a device profile in, microseconds, what they go to, and an interval out; and how all that is calibrated.
 
-`KernelWork` describes a kernel whoever compiled it: TensorFlow Lite's operators are listed here.
+`KernelWork` describes a kernel whoever compiled it: TensorFlow Lite's operators are listed here, our own are read from the compiler.
 """
 
 from bertnas_jax.latency.simulate.calibrate import CpuFit, PhoneTable, calibrate
@@ -8,6 +8,7 @@ from bertnas_jax.latency.simulate.calibration import (
     CPU_FILE,
     GPU_FILE,
     Calibration,
+    fit_device,
     load_cpu_calibration,
     load_gpu_calibration,
     refit_cpu,
@@ -15,12 +16,13 @@ from bertnas_jax.latency.simulate.calibration import (
     validate_cpu,
     validate_gpu,
 )
+from bertnas_jax.latency.simulate.constants import FusedConstants
 from bertnas_jax.latency.simulate.cross_validation import HeldOut, hold_out
 from bertnas_jax.latency.simulate.gpu_rows import GpuFit, GpuTable, calibrate_gpu, read_gpu_rows
 from bertnas_jax.latency.simulate.phone_rows import PhoneRow, read_phone_rows
-from bertnas_jax.latency.simulate.price_table import PriceTable, tflite_price_table
+from bertnas_jax.latency.simulate.price_table import PriceTable, tflite_price_table, tvm_price_table
 from bertnas_jax.latency.simulate.simulation import PricedKernel, Simulation, price_on_cpu, simulate_cpu, simulate_gpu
-from bertnas_jax.latency.simulate.tflite_operators import encoder_operators
+from bertnas_jax.latency.simulate.tflite_operators import delegated, encoder_operators
 from bertnas_jax.latency.simulate.work import KernelWork
 
 __all__ = [
@@ -28,6 +30,7 @@ __all__ = [
     "GPU_FILE",
     "Calibration",
     "CpuFit",
+    "FusedConstants",
     "GpuFit",
     "GpuTable",
     "HeldOut",
@@ -39,7 +42,9 @@ __all__ = [
     "Simulation",
     "calibrate",
     "calibrate_gpu",
+    "delegated",
     "encoder_operators",
+    "fit_device",
     "hold_out",
     "load_cpu_calibration",
     "load_gpu_calibration",
@@ -51,6 +56,7 @@ __all__ = [
     "simulate_cpu",
     "simulate_gpu",
     "tflite_price_table",
+    "tvm_price_table",
     "validate_cpu",
     "validate_gpu",
 ]

@@ -11,12 +11,12 @@ from jaxtyping import Float
 
 from bertnas_jax.latency.simulate.constants import CpuConstants, Deviation
 from bertnas_jax.latency.simulate.cpu_roofline import price_cpu
-from bertnas_jax.latency.simulate.fitting import fit_with_priors
+from bertnas_jax.latency.simulate.fitting import Kinds, fit_table
 from bertnas_jax.latency.simulate.machine import SLOTS, cpu_machine
 from bertnas_jax.latency.simulate.phone_rows import PhoneRow
 from bertnas_jax.latency.simulate.work import KernelWork, WorkBatch
 
-_LOG_NOISE = 0.03  # assumed: two phones of one type differ by about as much
+LOG_NOISE = 0.03  # assumed: two phones of one type differ by about as much
 
 CoreKey = tuple[str, str]  # device, core type
 
@@ -66,18 +66,11 @@ class PhoneTable:
         return self.keys.index((row.device, parts[slot if slot < len(parts) else 0][1].core))
 
 
-def calibrate(rows: Sequence[PhoneRow]) -> CpuFit:
-    """The constants and deviations that fit the rows best.
+def calibrate(rows: Sequence[PhoneRow], constants: type[CpuConstants] = CpuConstants) -> CpuFit:
+    """The constants of this kind and the deviations that fit the rows best.
 
     Raises:
       ValueError: there is no row.
     """
     table = PhoneTable(rows)
-
-    def fit_of(constants: dict[str, float], own: list[dict[str, float]]) -> CpuFit:
-        return CpuFit(CpuConstants(**constants), {key: Deviation(**fields) for key, fields in zip(table.keys, own, strict=True)})
-
-    def predict(constants: dict[str, float], own: list[dict[str, float]]) -> Float[np.ndarray, " r"]:
-        return table.latency_ms(fit_of(constants, own))
-
-    return fit_of(*fit_with_priors(CpuConstants, Deviation, len(table.keys), predict, table.measured_ms(), _LOG_NOISE))
+    return fit_table(Kinds(CpuFit, constants, Deviation), table.keys, table.latency_ms, table.measured_ms(), LOG_NOISE)

@@ -10,6 +10,9 @@ from jaxtyping import Float
 
 Value = float | Float[np.ndarray, "..."]
 
+# Assumed: a multiply-add counts 2 operations, as at the peak, any other 1, and loads stand between them.
+VECTOR_SHARE = 0.35
+
 
 @dataclasses.dataclass(frozen=True)
 class Prior:
@@ -25,8 +28,8 @@ def free(mean: float, log_sd: float) -> Any:
 
 
 def priors(kind: type) -> dict[str, Prior]:
-    """The priors of a dataclass of free parameters, in the order of its fields."""
-    return {field.name: field.metadata["prior"] for field in dataclasses.fields(kind)}
+    """The priors of a dataclass's free parameters, in the order of its fields."""
+    return {field.name: field.metadata["prior"] for field in dataclasses.fields(kind) if "prior" in field.metadata}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -57,6 +60,14 @@ class CpuConstants:
     dispatch_cycles: Value = free(4000.0, 0.5)  # reference cycles an operator, then for each further core
     sync_cycles: Value = free(4000.0, 0.5)
     background_share: Value = free(0.1, 1.0)  # what the system takes when no core of the slowest cluster is left
+    vector_share: Value = VECTOR_SHARE  # of the peak, of arithmetic on elements in vectors: TensorFlow Lite's rows have none
+
+
+@dataclasses.dataclass(frozen=True)
+class FusedConstants(CpuConstants):
+    """The same for kernels of the compiler's, whose rows tell of vectors."""
+
+    vector_share: Value = free(VECTOR_SHARE, 0.4)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """The time of kernels on CPU cores: the largest of arithmetic and each memory level, and overheads.
 
-A product runs as XNNPACK does: register tiles of mr x nr, and for every mr rows a pass over the whole
-right operand, which comes from memory again in each pass if the caches do not hold it.
+A product that names no tile runs as XNNPACK does: register tiles of mr x nr, and for every mr rows a pass over the
+whole right operand. What a pass is over comes from memory again in each if the caches do not hold it.
 
 Source: S. Williams, A. Waterman, D. Patterson, Roofline, CACM 52(4), 2009; XNNPACK's
 src/operators/fully-connected-nc.c (rows outside, columns inside) and its aarch64 kernels.
@@ -16,7 +16,7 @@ from jaxtyping import Bool, Float
 
 from bertnas_jax.latency.simulate.constants import CpuConstants, Deviation
 from bertnas_jax.latency.simulate.machine import CpuMachine
-from bertnas_jax.latency.simulate.work import ELEMENT_KINDS, WorkBatch
+from bertnas_jax.latency.simulate.work import COUNTED_KINDS, ELEMENT_KINDS, WorkBatch
 
 REFERENCE_WIDTH = 4  # instructions a cycle of the core whose cycles CpuConstants counts in
 _TILE_ROWS = {"float32": 6, "int8": 4}  # mr of XNNPACK's 6x8 and 4x16 (dot product), 4x8 kernels on aarch64
@@ -107,10 +107,15 @@ def _arithmetic_us(work, machine, constants, deviation, used, lost) -> Float[np.
 
 
 def _tile(work: WorkBatch, machine: CpuMachine) -> tuple[Float[np.ndarray, " e"], Float[np.ndarray, " e"]]:
-    """mr and nr: two vectors of columns, four of bytes where there is a dot product."""
-    rows = np.where(work.is_int8, _TILE_ROWS["int8"], _TILE_ROWS["float32"]).astype(float)
+    """The kernel's own, or XNNPACK's mr and nr: two vectors of columns, four of bytes where there is a dot product."""
     lanes = machine.vector_bits[:, 0] / 32
-    return rows, lanes * np.where(work.is_int8 & _has_dot(machine)[:, 0], 4, 2)
+    columns = lanes * np.where(work.is_int8 & _has_dot(machine)[:, 0], 4, 2)
+    return _tile_rows(work), np.where(work.tile_columns > 0, work.tile_columns, columns)
+
+
+def _tile_rows(work: WorkBatch) -> Float[np.ndarray, " e"]:
+    rows = np.where(work.is_int8, _TILE_ROWS["int8"], _TILE_ROWS["float32"]).astype(float)
+    return np.where(work.tile_rows > 0, work.tile_rows, rows)
 
 
 def _speed(machine: CpuMachine, constants: CpuConstants, deviation: Deviation) -> Float[np.ndarray, "e s"]:
@@ -121,17 +126,20 @@ def _speed(machine: CpuMachine, constants: CpuConstants, deviation: Deviation) -
 
 
 def _elements_us(work, machine, constants, deviation, used, lost) -> Float[np.ndarray, " e"]:
-    cycles = np.array([0.0, *(getattr(constants, f"cycles_{kind}") for kind in ELEMENT_KINDS[1:])])[work.kind]
+    cycles = np.array([0.0, *(getattr(constants, f"cycles_{kind}") for kind in COUNTED_KINDS), 0.0])[work.kind]
     is_plain_float = work.kind == ELEMENT_KINDS.index("plain_float32")
     cycles = cycles * np.where(is_plain_float, np.exp(_main(deviation.plain_float32)), 1.0)
-    return work.elements * cycles / _together(_speed(machine, constants, deviation), used, lost) / 1e3
+    counted_us = work.elements * cycles / _together(_speed(machine, constants, deviation), used, lost) / 1e3
+    in_vectors = np.where(work.kind == ELEMENT_KINDS.index("vector"), work.elements, 0.0)
+    peak_gflops = machine.clock_ghz * machine.float32_per_cycle
+    return counted_us + in_vectors / _together(peak_gflops * np.minimum(1.0, constants.vector_share), used, lost) / 1e3
 
 
 def _streamed_bytes(work: WorkBatch, held: Float[np.ndarray, " e"]) -> Float[np.ndarray, " e"]:
     """Of the right operands, from memory: once if it is one of weights, at every pass if the caches cannot hold it."""
     operand = work.inner * work.columns * work.width
-    rows = np.where(work.is_int8, _TILE_ROWS["int8"], _TILE_ROWS["float32"])
-    passes = np.where(operand > held, np.ceil(work.rows / rows), np.where(work.batch > 1, 0.0, 1.0))
+    swept = work.inner * np.where(work.swept_columns > 0, work.swept_columns, work.columns) * work.width
+    passes = np.where(swept > held, np.ceil(work.rows / _tile_rows(work)), np.where(work.batch > 1, 0.0, 1.0))
     return work.batch * passes * operand
 
 
@@ -143,7 +151,7 @@ def _packing_us(work, machine, constants, deviation, used, dram) -> Float[np.nda
 
 
 def _overhead_us(work, machine, constants, deviation, used) -> Float[np.ndarray, " e"]:
-    cycles = constants.dispatch_cycles + constants.sync_cycles * (used.sum(1) - 1)
+    cycles = np.where(work.dispatched, constants.dispatch_cycles + constants.sync_cycles * (used.sum(1) - 1), 0.0)
     return cycles / _speed(machine, constants, deviation)[:, 0] / 1e3
 
 

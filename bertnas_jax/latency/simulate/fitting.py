@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import dataclasses
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from typing import TypeVar
 
 import numpy as np
 from jaxtyping import Float
@@ -13,6 +15,36 @@ from bertnas_jax.latency.simulate.constants import priors
 _MAX_EVALUATIONS, _TOLERANCE = 80, 1e-4
 
 Fields = tuple[dict[str, float], list[dict[str, float]]]
+Fit = TypeVar("Fit")
+
+
+@dataclasses.dataclass(frozen=True)
+class Kinds:
+    """What a fit is made of: `fit(constants, deviations by key)` of one `shared` and an `own` a key."""
+
+    fit: Callable[[object, Mapping], object]
+    shared: type
+    own: type
+
+
+def fit_table(
+    kinds: Kinds,
+    keys: Sequence[Hashable],
+    predict: Callable[[Fit], Float[np.ndarray, " r"]],
+    measured: Float[np.ndarray, " r"],
+    log_noise: float,
+) -> Fit:
+    """The fit with which `predict` is nearest to what was measured (`fit_with_priors`).
+
+    Raises:
+      ValueError: there is no row.
+    """
+
+    def made(constants: dict[str, float], deviations: list[dict[str, float]]) -> Fit:
+        own = {key: kinds.own(**fields) for key, fields in zip(keys, deviations, strict=True)}
+        return kinds.fit(kinds.shared(**constants), own)
+
+    return made(*fit_with_priors(kinds.shared, kinds.own, len(keys), lambda *fields: predict(made(*fields)), measured, log_noise))
 
 
 def fit_with_priors(

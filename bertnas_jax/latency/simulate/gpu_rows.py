@@ -10,8 +10,8 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 from jaxtyping import Float
 
-from bertnas_jax.latency.devices import DeviceProfile, Gpu, device_names, load_profile
-from bertnas_jax.latency.simulate.fitting import fit_with_priors
+from bertnas_jax.latency.devices import DeviceProfile, Gpu, described_devices, load_profile
+from bertnas_jax.latency.simulate.fitting import Kinds, fit_table
 from bertnas_jax.latency.simulate.gpu_roofline import GpuConstants, GpuDeviation, GpuMachine, price_gpu
 
 _LOG_NOISE = 0.1  # a product's kernel is one of several variants that the delegate chooses by rules not modelled
@@ -44,7 +44,7 @@ def read_gpu_rows(path: pathlib.Path) -> list[GpuRow]:
     Raises:
       ValueError: a row's GPU has no profile.
     """
-    profiles: list[DeviceProfile] = list(map(load_profile, device_names()))
+    profiles: list[DeviceProfile] = list(map(load_profile, described_devices()))
     known = {profile.gpu.name: profile.gpu for profile in profiles if profile.gpu}
     rows = []
     with path.open(encoding="utf-8", newline="") as file:
@@ -78,14 +78,7 @@ def calibrate_gpu(rows: Sequence[GpuRow]) -> GpuFit:
       ValueError: there is no row.
     """
     table = GpuTable(rows)
-
-    def fit_of(constants: dict[str, float], own: list[dict[str, float]]) -> GpuFit:
-        return GpuFit(GpuConstants(**constants), {name: GpuDeviation(**fields) for name, fields in zip(table.names, own, strict=True)})
-
-    def predict(constants: dict[str, float], own: list[dict[str, float]]) -> Float[np.ndarray, " r"]:
-        return table.latency_us(fit_of(constants, own))
-
-    return fit_of(*fit_with_priors(GpuConstants, GpuDeviation, len(table.names), predict, table.measured_us, _LOG_NOISE))
+    return fit_table(Kinds(GpuFit, GpuConstants, GpuDeviation), table.names, table.latency_us, table.measured_us, _LOG_NOISE)
 
 
 def shape_folds(rows: Sequence[GpuRow], seed: int = 0) -> dict[tuple[int, int, int], str]:

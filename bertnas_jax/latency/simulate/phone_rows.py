@@ -8,7 +8,7 @@ import pathlib
 import re
 from collections.abc import Callable
 
-from bertnas_jax.latency.devices import CoreSet, core_set, device_names, load_profile
+from bertnas_jax.latency.devices import CoreSet, core_set, described_devices, load_profile
 from bertnas_jax.latency.simulate.tflite_operators import attention_operators, ffn_operators, patch_embedding
 from bertnas_jax.latency.simulate.work import KernelWork
 
@@ -38,7 +38,7 @@ def read_phone_rows(path: pathlib.Path) -> list[PhoneRow]:
     Raises:
       ValueError: a row's phone has no profile, or not these cores.
     """
-    by_soc = {profile.soc: profile for profile in map(load_profile, device_names())}
+    by_soc = {profile.soc: profile for profile in map(load_profile, described_devices())}
     rows = []
     with path.open(encoding="utf-8", newline="") as file:
         for line, fields in enumerate(csv.DictReader(file), start=2):

@@ -9,6 +9,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from bertnas_jax.latency.devices import CoreSet
+from bertnas_jax.latency.kernel_parts import KernelCounts
 from bertnas_jax.latency.simulate.calibrate import CpuFit
 from bertnas_jax.latency.simulate.simulation import price_on_cpu
 from bertnas_jax.latency.simulate.tflite_operators import attention_operators, ffn_operators, outside_operators
@@ -66,10 +67,42 @@ def tflite_price_table(space: SearchSpace, seq_len: int, dtype: str, cores: Core
 def fill_price_table(space: SearchSpace, seq_len: int, dtype: str, price_us: PriceKernels) -> PriceTable:
     """The table of TensorFlow Lite's operators by any price of kernels that adds up."""
     head_dim = space.teacher.head_dim
-    outside = [price_us(outside_operators(hidden, seq_len, dtype)) for hidden in space.hiddens]
+    return _filled(
+        space,
+        lambda hidden: price_us(outside_operators(hidden, seq_len, dtype)),
+        lambda hidden, heads: price_us(attention_operators(hidden, heads, head_dim, seq_len, dtype)),
+        lambda hidden, ffn: price_us(ffn_operators(hidden, ffn, seq_len, dtype)),
+    )
+
+
+def tvm_price_table(space: SearchSpace, seq_len: int, dtype: str, cores: CoreSet, fit: CpuFit) -> PriceTable:
+    """The table of our compiler's kernels on these cores: some one- and two-block Subnets are lowered, seconds each.
+
+    Raises:
+      ValueError: the compiler has no kernels of the dtype there, or a core no rate for it.
+    """
+    from bertnas_jax.latency.simulate.fused_kernels import SpaceKernels  # TVM takes seconds to load
+
+    kernels = SpaceKernels(space, seq_len, dtype, cores.device)
+    call_us = {signature: float(price_on_cpu(works, cores, fit).total_us.sum()) for signature, works in kernels.works.items()}
+
+    def price_us(counts: KernelCounts) -> float:
+        return sum(times * call_us[signature] for signature, times in counts.items())
+
+    return _filled(
+        space,
+        lambda hidden: price_us(kernels.parts.outside[hidden]),
+        lambda hidden, heads: price_us(kernels.parts.blocks[hidden, heads]),
+        lambda hidden, ffn: price_us(kernels.parts.ffn_changes[hidden, ffn]),
+    )
+
+
+def _filled(
+    space: SearchSpace, outside_us: Callable[[int], float], heads_us: Callable[[int, int], float], ffn_us: Callable[[int, int], float]
+) -> PriceTable:
+    """The table of what a hidden costs outside the blocks, and of a block the sum of what its heads and its ffn cost."""
     blocks = []
     for hidden in space.hiddens:
-        attention = [price_us(attention_operators(hidden, heads, head_dim, seq_len, dtype)) for heads in space.heads]
-        feed_forward = [price_us(ffn_operators(hidden, ffn, seq_len, dtype)) for ffn in space.ffns]
-        blocks.append([*(first + second for first in attention for second in feed_forward), 0.0])
-    return PriceTable(space, np.array(outside) / 1e3, np.array(blocks) / 1e3)
+        of_heads, of_ffn = [heads_us(hidden, heads) for heads in space.heads], [ffn_us(hidden, ffn) for ffn in space.ffns]
+        blocks.append([*(first + second for first in of_heads for second in of_ffn), 0.0])
+    return PriceTable(space, np.array([outside_us(hidden) for hidden in space.hiddens]) / 1e3, np.array(blocks) / 1e3)

@@ -105,4 +105,4 @@ def _simulation(counts: Counter, total_us, limits: Sequence[str], calibration: C
     priced = tuple(
         PricedKernel(work, times, float(us), limit) for (work, times), us, limit in zip(counts.items(), total_us, limits, strict=True)
     )
-    return Simulation(priced, knowledge, calibration.log_half_widths[knowledge])
+    return Simulation(priced, knowledge, calibration.half_width(knowledge))

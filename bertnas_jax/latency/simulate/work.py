@@ -10,8 +10,10 @@ from jaxtyping import Bool, Float, Int
 
 BYTES = {"float32": 4, "float16": 2, "int8": 1}  # of one number
 
-# Kinds of arithmetic on single elements. What one element costs is calibrated by kind (see constants.py).
-ELEMENT_KINDS = ("none", "plain_float32", "plain_int8", "scale_float32", "scale_int8", "softmax_float32", "softmax_int8")
+# Kinds of arithmetic on single elements. What one element costs is calibrated by kind (see constants.py); of "vector"
+# an element is one float operation in a loop over vectors.
+COUNTED_KINDS = ("plain_float32", "plain_int8", "scale_float32", "scale_int8", "softmax_float32", "softmax_int8")
+ELEMENT_KINDS = ("none", *COUNTED_KINDS, "vector")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -20,7 +22,11 @@ class KernelWork:
 
     `packed`: the right operand is laid out anew at each run. `elements` are weighted: an element of
     the kind's plainest operator is 1. `moved_bytes` are its activations, each read or written once.
-    `parallel`: it runs on every core of a set, and not on its fastest alone.
+    `parallel`: it runs on every core of a set, and not on its fastest alone. `dispatched`: False for the
+    second and further products of a kernel, which nothing more is called for.
+
+    `tile_rows` x `tile_columns` is a register tile; every tile of rows passes over `swept_columns` of the
+    right operand before the loops move on to others. All three are 0 where that is up to XNNPACK.
     """
 
     name: str
@@ -34,6 +40,10 @@ class KernelWork:
     kind: str = "none"
     moved_bytes: int = 0
     parallel: bool = True
+    dispatched: bool = True
+    tile_rows: int = 0
+    tile_columns: int = 0
+    swept_columns: int = 0
 
     def __post_init__(self):
         sizes = (self.batch, self.rows, self.inner, self.columns)
@@ -46,6 +56,9 @@ class KernelWork:
             )
         if self.elements < 0 or self.moved_bytes < 0 or (self.elements > 0) == (self.kind == "none"):
             raise ValueError(f"{self.name} must have elements of a kind or neither, got {self.elements} of {self.kind!r}; name the kind")
+        tile = (self.tile_rows, self.tile_columns, self.swept_columns)
+        if min(tile) < 0 or (0 in tile and any(tile)) or self.swept_columns > self.columns:
+            raise ValueError(f"{self.name} must have a tile and at most {self.columns} swept columns or none, got {tile}; give all three")
 
     @property
     def flops(self) -> float:
@@ -75,13 +88,17 @@ class WorkBatch:
     moved_bytes: Float[np.ndarray, " e"]
     width: Float[np.ndarray, " e"]
     kind: Int[np.ndarray, " e"]
+    tile_rows: Float[np.ndarray, " e"]
+    tile_columns: Float[np.ndarray, " e"]
+    swept_columns: Float[np.ndarray, " e"]
     packed: Bool[np.ndarray, " e"]
     parallel: Bool[np.ndarray, " e"]
+    dispatched: Bool[np.ndarray, " e"]
     is_int8: Bool[np.ndarray, " e"]
 
     @classmethod
     def of(cls, kernels: Sequence[KernelWork]) -> WorkBatch:
-        names = ("batch", "rows", "inner", "columns", "elements", "moved_bytes")
+        names = ("batch", "rows", "inner", "columns", "elements", "moved_bytes", "tile_rows", "tile_columns", "swept_columns")
         numbers = {name: np.array([getattr(kernel, name) for kernel in kernels], float) for name in names}
         return cls(
             **numbers,
@@ -89,5 +106,6 @@ class WorkBatch:
             kind=np.array([ELEMENT_KINDS.index(kernel.kind) for kernel in kernels]),
             packed=np.array([kernel.packed for kernel in kernels]),
             parallel=np.array([kernel.parallel for kernel in kernels]),
+            dispatched=np.array([kernel.dispatched for kernel in kernels]),
             is_int8=np.array([kernel.dtype == "int8" for kernel in kernels]),
         )

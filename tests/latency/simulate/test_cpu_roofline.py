@@ -20,8 +20,10 @@ sizes = st.tuples(st.integers(1, 12), st.integers(1, 600), st.integers(1, 3072),
 @st.composite
 def kernels(draw):
     dtype, elements, product = draw(st.sampled_from(CPU_DTYPES)), draw(st.integers(0, 10**6)), draw(sizes)
-    kind = f"plain_{dtype}" if elements else "none"
-    flags = {"packed": draw(st.booleans()), "parallel": draw(st.booleans())}
+    kind = draw(st.sampled_from([f"plain_{dtype}", "vector"])) if elements else "none"
+    flags = {name: draw(st.booleans()) for name in ("packed", "parallel", "dispatched")}
+    if draw(st.booleans()):
+        flags |= {"tile_rows": draw(st.integers(1, 6)), "tile_columns": draw(st.integers(1, 48)), "swept_columns": draw(st.integers(1, product[-1]))}
     return KernelWork("any", dtype, *product, elements=float(elements), kind=kind, moved_bytes=draw(st.integers(0, 10**7)), **flags)
 
 
@@ -92,3 +94,10 @@ def test_a_dtype_without_a_rate_is_refused():
         price_us(KernelWork("any", "float16", 1, 1, 1, 1), core_set(device, "1 large"))
     with pytest.raises(ValueError, match="must have a dtype"):
         KernelWork("any", "int4", 1, 1, 1, 1)
+
+
+def test_a_tile_is_given_as_a_whole():
+    with pytest.raises(ValueError, match=r"at most 16 swept columns or none, got \(4, 0, 0\)"):
+        KernelWork("any", "float32", 1, 8, 8, 16, tile_rows=4)
+    with pytest.raises(ValueError, match=r"at most 16 swept columns or none, got \(4, 16, 32\)"):
+        KernelWork("any", "float32", 1, 8, 8, 16, tile_rows=4, tile_columns=16, swept_columns=32)

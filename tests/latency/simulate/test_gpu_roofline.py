@@ -3,13 +3,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bertnas_jax.latency.devices import device_names, load_profile
+from bertnas_jax.latency.devices import described_devices, load_profile
 from bertnas_jax.latency.simulate import encoder_operators, load_gpu_calibration, simulate_gpu
 from bertnas_jax.latency.simulate.gpu_roofline import GpuMachine, price_gpu
 from bertnas_jax.space import Subnet
 
 FIT = load_gpu_calibration().fit
-gpus = st.sampled_from([profile.gpu for profile in map(load_profile, device_names()) if profile.gpu])
+gpus = st.sampled_from([profile.gpu for profile in map(load_profile, described_devices()) if profile.gpu])
 shapes = st.tuples(st.integers(1, 5000), st.integers(1, 2048), st.integers(1, 2048))
 
 

@@ -2,7 +2,7 @@ import os
 
 import pytest
 
-from bertnas_jax.benchmark.fma_peak import fma_peak
+from bertnas_jax.latency.fma_peak import fma_peak
 from bertnas_jax.latency import describe_host, usable_cores
 
 

@@ -65,12 +65,23 @@ def fma_peak(cores: Sequence[int], rounds: int = 10_000_000) -> Iterator[FmaPeak
     Raises:
       RuntimeError: there is no gcc, or it cannot compile the loop for this CPU.
     """
+    with loops_in_c(_SOURCE) as library, concurrent.futures.ThreadPoolExecutor(len(cores)) as pool:
+        yield FmaPeak(library, cores, pool, rounds)
+
+
+@contextlib.contextmanager
+def loops_in_c(source: str) -> Iterator[ctypes.CDLL]:
+    """The functions of a C source, compiled for this CPU.
+
+    Raises:
+      RuntimeError: there is no gcc, or it cannot compile them for this CPU.
+    """
     if not shutil.which("gcc"):
         raise RuntimeError("gcc must be installed to compile the loop that the peak is measured by, found none; install the package gcc")
-    with tempfile.TemporaryDirectory() as folder, concurrent.futures.ThreadPoolExecutor(len(cores)) as pool:
-        source, library = pathlib.Path(folder, "peak.c"), pathlib.Path(folder, "peak.so")
-        source.write_text(_SOURCE)
-        done = subprocess.run(["gcc", *_FLAGS, source, "-o", library], capture_output=True, text=True)
+    with tempfile.TemporaryDirectory() as folder:
+        file, library = pathlib.Path(folder, "loops.c"), pathlib.Path(folder, "loops.so")
+        file.write_text(source)
+        done = subprocess.run(["gcc", *_FLAGS, file, "-o", library], capture_output=True, text=True)
         if done.returncode:
             raise RuntimeError(f"the CPU must have AVX2 and FMA for gcc to compile the peak's loop, got {done.stderr[-500:]}; use an x86-64-v3 machine")
-        yield FmaPeak(ctypes.CDLL(str(library)), cores, pool, rounds)
+        yield ctypes.CDLL(str(library))

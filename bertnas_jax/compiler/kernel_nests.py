@@ -1,0 +1,70 @@
+"""What every kernel of a model does, read from its loop nest: products, arithmetic beside them, activations moved.
+
+Sizes and access maps are those of the fused PrimFunc, tiles and parallel loops those of its schedule, FLOPs and bytes
+those that `list_kernels` counts: whoever prices a kernel prices what is built and run.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+
+import tvm
+from tvm import tirx
+
+from bertnas_jax.compiler.access import Statement, read_statements
+from bertnas_jax.compiler.integer_dot import Precision
+from bertnas_jax.compiler.kernels import Kernel, list_kernels
+from bertnas_jax.compiler.pipeline import apply, fuse, instruction_passes
+from bertnas_jax.compiler.products import Product, read_product, realized_blocks
+from bertnas_jax.compiler.region import element_bytes
+from bertnas_jax.compiler.schedule_kernels import schedule_kernels
+
+
+@dataclasses.dataclass(frozen=True)
+class KernelNest:
+    """One call of a fused kernel.
+
+    `element_operations` are its FLOPs beside those of the products, as executed. `activation_bytes` are what it reads and
+    writes, each element once, the products' right operands apart.
+    """
+
+    kernel: Kernel
+    products: tuple[Product, ...]
+    element_operations: int
+    activation_bytes: int
+    is_parallel: bool
+
+
+def describe_kernels(module: tvm.IRModule, target: tvm.target.Target, precision: Precision = "float32") -> tuple[KernelNest, ...]:
+    """The kernels of a traced model (`trace_model`) compiled for the target, in call order."""
+    fused = fuse(module, target, precision=precision)
+    with target:
+        scheduled = schedule_kernels(fused)
+        lowered = apply(instruction_passes(), scheduled)
+    described: dict[str, KernelNest] = {}
+    for kernel in (kernels := list_kernels(lowered)):
+        if kernel.name not in described:
+            described[kernel.name] = _describe(kernel, fused[kernel.name], scheduled[kernel.name])
+    return tuple(described[kernel.name] for kernel in kernels)
+
+
+def _describe(kernel: Kernel, fused: tirx.PrimFunc, scheduled: tirx.PrimFunc) -> KernelNest:
+    statements = read_statements(fused)
+    products = [statement for statement in statements if statement.is_product]
+    read = tuple(read_product(statement, scheduled) for statement in products)
+    operands = sum(
+        product.batch * product.inner * product.columns * element_bytes(product.dtype)
+        for statement, product in zip(products, read, strict=True)
+        if _is_argument(statement.reads[1][0], statements, fused)
+    )
+    operations = kernel.flops - sum(product.executed_flops for product in read)
+    is_parallel = any(loop.kind == tirx.ForKind.PARALLEL for loops, _ in realized_blocks(scheduled) for loop in loops)
+    return KernelNest(kernel, read, operations, kernel.bytes - operands, is_parallel)
+
+
+def _is_argument(buffer: tirx.Var, statements: tuple[Statement, ...], function: tirx.PrimFunc) -> bool:
+    """True if the buffer is an argument of the function, or one under other indices."""
+    if any(buffer.same_as(argument) for argument in function.params):
+        return True
+    (writer,) = (statement for statement in statements if statement.result.same_as(buffer))
+    return writer.copies and _is_argument(writer.reads[0][0], statements, function)

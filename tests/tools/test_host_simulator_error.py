@@ -1,0 +1,63 @@
+"""The tool on a space of a few dozen Subnets: constants that made the latencies are found again, and one Subnet is measured."""
+
+import dataclasses
+import json
+
+import numpy as np
+import pytest
+
+from bertnas_jax.latency.devices import core_set, load_profile
+from bertnas_jax.latency.simulate import CpuFit, FusedConstants, PhoneTable, load_cpu_calibration
+from bertnas_jax.latency.simulate.constants import CpuConstants
+from bertnas_jax.space import SearchSpace, Subnet
+from tools import host_simulator_error as tool
+
+pytestmark = pytest.mark.slow
+SPACE = SearchSpace(Subnet.uniform(4, 64, 2, 128), (1, 2, 4), (64,), (1, 2), (64, 128))
+SETTINGS = tool.Settings(design=8, subnets=10, threads=(1, 2), seq_len=16, rounds=2, seed=0)
+# What made the latencies: far from the priors' means, in what these Subnets spend their time on.
+TRUTH = {
+    "tvm": CpuFit(FusedConstants(dispatch_cycles=9000.0, sync_cycles=2500.0, vector_share=0.2), {}),
+    "tflite": CpuFit(CpuConstants(dispatch_cycles=2000.0, cycles_plain_float32=30.0), {}),
+}
+
+
+@pytest.fixture(scope="module")
+def predictor():
+    return tool.Predictor(SPACE, load_profile("host"), SETTINGS.seq_len)
+
+
+def test_constants_that_made_the_latencies_are_found_again(predictor, tmp_path):
+    design, others = tool.choose(SPACE, predictor, SETTINGS)
+    assert len(design) == 8 and len(others) == 10 and not set(design) & set(others)
+    assert tool.choose(SPACE, predictor, SETTINGS) == (design, others)
+
+    def latency(runtime, subnet, threads):
+        return float(PhoneTable([predictor.row(runtime, subnet, threads)]).latency_ms(TRUTH[runtime])[0])
+
+    records = {
+        subnet.describe(): {"threads": {str(n): {name: latency(name, subnet, n) for name in TRUTH} for n in SETTINGS.threads}}
+        for subnet in [*design, *others]
+    }
+    (tmp_path / tool.RECORDS).write_text(json.dumps(records))
+    found = tool.evaluate(predictor, design, others, records, tmp_path, SETTINGS)
+    for each in found.values():
+        assert each["calibrated"]["within_10_percent"] == 1 and each["calibrated"]["mape"] < 0.01
+        assert each["calibrated"]["mape"] < each["before_any_fit"]["mape"]
+    kept = load_cpu_calibration(tmp_path / "calibration_tvm.json")
+    assert kept.runtime == "tvm" and kept.for_kernels_of("tvm").knowledge(core_set(load_profile("host"), "2 large")) == "measured cores"
+    assert set(kept.measured) == {"host, 1 large", "host, 2 large"} and kept.provenance["held_out"]["models"]["rows"] == 16
+
+
+def test_a_subnet_is_measured_in_both_runtimes():
+    subnet = SPACE.smallest
+    figures = tool.measure(subnet, dataclasses.replace(SETTINGS, threads=(1,)))["threads"]["1"]
+    assert set(figures) == {"tvm", "tflite", "peak_gflops", "peak_drift"} and min(figures.values()) > 0
+
+
+def test_errors_by_hand():
+    figures = tool.errors(np.array([1.0, 2.0, 4.0]), np.array([1.05, 2.0, 5.0]), np.array([1.0, 3.0, 2.0]))
+    assert figures["within_10_percent"] == pytest.approx(2 / 3)
+    assert figures["mape"] == pytest.approx((0.05 + 0 + 0.25) / 3)
+    assert figures["kendall_tau_of_simulator"] == 1
+    assert figures["kendall_tau_of_flops"] == pytest.approx(1 / 3)  # two pairs of three in order

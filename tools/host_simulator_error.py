@@ -1,0 +1,206 @@
+"""How far is the simulator from this machine, for Subnets it never saw?
+
+Chooses --design Subnets of a space by what the constants are least known from (latency/simulate/design.py), measures
+them in both runtimes in float32 on each number of threads, fits the constants, and measures --subnets others, drawn at
+random, against what the fit predicts. Each Subnet is written down as it is done, and the same command goes on where it
+stopped. A Subnet takes some 25 s on 2 cores of an AMD EPYC (Zen 5) that did other work: compilation, then the rounds.
+Give it a quiet machine: what a neighbour takes is told (`peak_spread`), but not taken off.
+
+  python tools/host_simulator_error.py --workdir=runs/host_error --design=40 --subnets=300
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import json
+import pathlib
+import random
+import sys
+import tempfile
+from collections.abc import Sequence
+
+import numpy as np
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
+
+from bertnas_jax.benchmark import RESULTS, write_result
+from bertnas_jax.benchmark.cell import draw_model
+from bertnas_jax.benchmark.rank_agreement import rank_agreement
+from bertnas_jax.benchmark.records import check_settings, recorded
+from bertnas_jax.benchmark.runtimes import rest
+from bertnas_jax.compiler import compile_model, host_target, set_num_threads
+from bertnas_jax.errors import explained
+from bertnas_jax.export import TfliteModel, export_tflite
+from bertnas_jax.latency import full_inputs, measure_interleaved, pinned
+from bertnas_jax.latency.devices import HOST, CoreSet, DeviceProfile, core_set, parse_profile
+from bertnas_jax.latency.devices.detect import detect_host
+from bertnas_jax.latency.fma_peak import fma_peak
+from bertnas_jax.latency.simulate import CpuFit, FusedConstants, PhoneRow, PhoneTable, delegated, encoder_operators, fit_device
+from bertnas_jax.latency.simulate.constants import CpuConstants
+from bertnas_jax.latency.simulate.design import d_optimal, sensitivities
+from bertnas_jax.latency.simulate.fused_kernels import SpaceKernels
+from bertnas_jax.space import SearchSpace, Subnet, encoder_flops
+from bertnas_jax.whole_file import whole
+
+# That of configs/sst2_supernet.cfg: a 12-block, 384-wide BERT.
+SPACE = SearchSpace(Subnet.uniform(12, 384, 12, 1536), (3, 4, 6, 8, 12), (256, 384), (6, 9, 12), (768, 1152, 1536))
+CONSTANTS = {"tvm": FusedConstants, "tflite": CpuConstants}
+RECORDS, PROFILE = "subnets.jsonl", "host.json"
+CANDIDATES = 600  # from which the design is chosen
+WITHIN = 0.1
+_PEAK = "fma_peak"
+
+
+@dataclasses.dataclass(frozen=True)
+class Settings:
+    """What the records of a folder have in common."""
+
+    design: int
+    subnets: int
+    threads: tuple[int, ...]
+    seq_len: int
+    rounds: int
+    seed: int
+
+
+class Predictor:
+    """The rows of Subnets in each runtime, to be fitted or priced."""
+
+    def __init__(self, space: SearchSpace, device: DeviceProfile, seq_len: int):
+        self._device, self._seq_len = device, seq_len
+        self._fused = SpaceKernels(space, seq_len, "float32", device)
+
+    def row(self, runtime: str, subnet: Subnet, threads: int, latency_ms: float = 1.0) -> PhoneRow:
+        """The Subnet as what the simulator is asked for."""
+        operators = delegated(encoder_operators(subnet, self._seq_len, "float32"))
+        kernels = self._fused.of(subnet) if runtime == "tvm" else tuple((work, 1) for work in operators)
+        cores: CoreSet = core_set(self._device, f"{threads} large")
+        return PhoneRow(subnet.describe(), cores, "float32", kernels, latency_ms)
+
+
+def choose(space: SearchSpace, predictor: Predictor, settings: Settings) -> tuple[list[Subnet], list[Subnet]]:
+    """The Subnets to fit on, by the design for our kernels, and those to try the fit on, at random and none of the first.
+
+    Raises:
+      ValueError: the space has fewer.
+    """
+    wanted, rng = settings.design + settings.subnets, random.Random(settings.seed)
+    drawn = [space.smallest, space.largest, *dict.fromkeys(space.sample(rng) for _ in range(20 * max(wanted, CANDIDATES)))]
+    drawn = list(dict.fromkeys(drawn))
+    if len(drawn) < wanted:
+        raise ValueError(f"subnets must be at most the {len(drawn)} drawn of the space, got {wanted} with the design; choose fewer")
+    candidates = drawn[: max(settings.design, min(CANDIDATES, len(drawn)))]
+    rows = [predictor.row("tvm", subnet, threads) for subnet in candidates for threads in settings.threads]
+    answers = sensitivities(rows, FusedConstants).reshape(len(candidates), len(settings.threads), -1)
+    design = [candidates[i] for i in d_optimal(list(answers), settings.design)]
+    rest_of_them = [subnet for subnet in drawn if subnet not in set(design)]
+    return design, rng.sample(rest_of_them, settings.subnets)
+
+
+def measure(subnet: Subnet, settings: Settings) -> dict:
+    """Median milliseconds by runtime and threads, and the rate of the multiply-add loop beside them."""
+    model, inputs, figures = draw_model(subnet, settings.seq_len, settings.seed), full_inputs(settings.seq_len), {}
+    compiled = compile_model(model, settings.seq_len, host_target())
+    with tempfile.TemporaryDirectory() as folder:
+        path = pathlib.Path(folder) / "model.tflite"
+        export_tflite(model, settings.seq_len, path, "float32")
+        for threads in settings.threads:
+            with pinned(threads) as cores, fma_peak(cores) as peak:
+                set_num_threads(threads)
+                tflite = TfliteModel(path, threads)
+                runners = {"tvm": lambda: compiled.run(*inputs), "tflite": lambda run=tflite.run: run(*inputs), _PEAK: peak.run}
+                timings = measure_interleaved(runners, _PEAK, settings.rounds, progress=False, **rest(threads))
+            gflops = peak.flops / timings[_PEAK].median_ms / 1e6
+            times = {runtime: round(timings[runtime].median_ms, 4) for runtime in CONSTANTS}
+            figures[str(threads)] = times | {"peak_gflops": round(gflops, 1), "peak_drift": round(timings[_PEAK].reference_drift, 3)}
+    print(f"{subnet.describe()}: {figures}", file=sys.stderr)
+    return {"threads": figures}
+
+
+def errors(measured_ms: np.ndarray, predicted_ms: np.ndarray, flops: np.ndarray) -> dict:
+    """How far the predictions are off, and in how good an order, beside that of FLOPs."""
+    off = predicted_ms / measured_ms - 1
+    figures = {
+        "subnets": len(off),
+        "within_10_percent": float(np.mean(np.abs(off) <= WITHIN)),
+        "mape": float(np.abs(off).mean()),
+        "median_error": float(np.median(np.abs(off))),
+        "largest_error": float(np.abs(off).max()),
+        "bias": float(off.mean()),
+    }
+    for name, scores in (("simulator", predicted_ms), ("flops", flops)):
+        agreement = rank_agreement(scores, measured_ms)
+        figures |= {f"kendall_tau_of_{name}": agreement.kendall_tau, f"kendall_tau_interval_of_{name}": agreement.kendall_tau_interval}
+    return figures
+
+
+def evaluate(predictor: Predictor, design: Sequence[Subnet], others: Sequence[Subnet], records: dict[str, dict], folder: pathlib.Path, settings: Settings) -> dict:
+    """By runtime and threads, the errors on the others of the fit on the design, and of the constants before any fit."""
+    found: dict[str, dict] = {}
+    for runtime, constants in CONSTANTS.items():
+
+        def rows(subnets: Sequence[Subnet], threads: Sequence[int], runtime: str = runtime) -> list[PhoneRow]:
+            return [predictor.row(runtime, each, count, records[each.describe()]["threads"][str(count)][runtime]) for each in subnets for count in threads]
+
+        fit = fit_device(rows(design, settings.threads), runtime, folder / RECORDS, folder / f"calibration_{runtime}.json")
+        for threads in settings.threads:
+            table = PhoneTable(rows(others, [threads]))
+            flops = np.array([encoder_flops(subnet, settings.seq_len) for subnet in others], float)
+            fits = {"calibrated": fit, "before_any_fit": CpuFit(constants(), {})}
+            found[f"{runtime}, {threads} threads"] = {name: errors(table.measured_ms(), table.latency_ms(each), flops) for name, each in fits.items()}
+    return found
+
+
+def host_profile(folder: pathlib.Path) -> dict:
+    """The fields of this machine's profile, measured when the folder was begun."""
+    path = folder / PROFILE
+    if not path.exists():
+        folder.mkdir(parents=True, exist_ok=True)
+        with whole(path) as partial:
+            partial.write_text(json.dumps(detect_host(), indent=1) + "\n", encoding="utf-8")
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+def run(folder: pathlib.Path, settings: Settings, space: SearchSpace = SPACE, results: pathlib.Path = RESULTS) -> pathlib.Path:
+    """The path of the dated JSON."""
+    check_settings(folder, json.loads(json.dumps(dataclasses.asdict(settings))))
+    fields = host_profile(folder)
+    predictor = Predictor(space, parse_profile(HOST, fields), settings.seq_len)
+    design, others = choose(space, predictor, settings)
+    subnets = {subnet.describe(): subnet for subnet in [*design, *others]}
+    lines = recorded(folder / RECORDS, "subnet", subnets, lambda name: measure(subnets[name], settings))
+    records = {line["subnet"]: line for line in lines}
+    found = evaluate(predictor, design, others, records, folder, settings)
+    peaks = {str(threads): [line["threads"][str(threads)]["peak_gflops"] for line in lines] for threads in settings.threads}
+    told = {
+        "settings": dataclasses.asdict(settings),
+        "space": {name: getattr(space, name) for name in ("depths", "hiddens", "heads", "ffns")},
+        "profile": fields,
+        "design": [subnet.describe() for subnet in design],
+        "peak_spread": {threads: max(rates) / min(rates) for threads, rates in peaks.items()},
+        "errors": found,
+        "subnets": lines,
+    }
+    for name, each in found.items():
+        print(f"{name}: " + "; ".join(f"{which} {of['within_10_percent']:.1%} within 10 %, mean error {of['mape']:.1%}" for which, of in each.items()))
+    return write_result("host_simulator_error", told, results)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--workdir", required=True, help="where records and calibrations are kept")
+    parser.add_argument("--design", type=int, default=40, help="Subnets the constants are fitted on")
+    parser.add_argument("--subnets", type=int, default=300, help="Subnets the fit is tried on")
+    parser.add_argument("--threads", type=int, nargs="+", default=[1, 2], help="threads of each measurement")
+    parser.add_argument("--seq_len", type=int, default=64, help="tokens of the input")
+    parser.add_argument("--rounds", type=int, default=15, help="timed runs of each")
+    parser.add_argument("--seed", type=int, default=0, help="of the draws")
+    given = parser.parse_args()
+    with explained():
+        settings = Settings(given.design, given.subnets, tuple(given.threads), given.seq_len, given.rounds, given.seed)
+        print(f"written to {run(pathlib.Path(given.workdir), settings)}")
+
+
+if __name__ == "__main__":
+    main()
