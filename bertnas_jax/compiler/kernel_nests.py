@@ -12,7 +12,7 @@ import tvm
 from tvm import tirx
 
 from bertnas_jax.compiler.access import Statement, read_statements
-from bertnas_jax.compiler.integer_dot import Precision
+from bertnas_jax.compiler.precision import Precision
 from bertnas_jax.compiler.kernels import Kernel, list_kernels
 from bertnas_jax.compiler.pipeline import apply, fuse, instruction_passes
 from bertnas_jax.compiler.products import Product, read_product, realized_blocks

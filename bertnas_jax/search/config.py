@@ -24,7 +24,7 @@ class BudgetConfig:
     limits: tuple[str, ...] = knob(
         (),
         "Further latency limits by commas, each DEVICE/CORES/RUNTIME/DTYPE/TOKENS: MS, such as 'pixel_4/1 large/tflite/float32: 30, "
-        "galaxy_s20/gpu: 25, pixel_6/2 large: 12x'. RUNTIME (tflite), DTYPE (float32; float16 on a gpu) and TOKENS (--seq_len) may be left "
+        "galaxy_s20/gpu: 25, pixel_6/2 large: 12x'. RUNTIME (tflite; or tvm, our own kernels), DTYPE (float32; float16 on a gpu) and TOKENS (--seq_len) may be left "
         "out; 12x is a speed-up over BERT-base on TFLite there. Phones are simulated: python -m bertnas_jax.latency --list names them and "
         "their cores. This machine is host/2 threads/tvm. The front is drawn over the first limit.",
     )

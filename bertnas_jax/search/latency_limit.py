@@ -108,6 +108,9 @@ def _place(device: str, cores: str, runtime: str = "", dtype: str = "", *, seq_l
         if dtype not in ("", GPU_DTYPE):
             raise ValueError(f"the dtype on a gpu must be {GPU_DTYPE}, got {dtype!r} on {device}; leave it out")
         return Place(device, GPU, runtime, GPU_DTYPE, 1, seq_len)
+    if dtype and dtype not in SIMULATED_RUNTIMES[runtime].dtypes:
+        known = ", ".join(SIMULATED_RUNTIMES[runtime].dtypes)
+        raise ValueError(f"the dtype of {runtime} on cores must be one of {known}, got {dtype!r} on {device}; others are not priced")
     chosen = core_set(profile, cores)
     check_dtype(chosen, dtype or "float32")
     return Place(device, chosen.describe(), runtime, dtype or "float32", chosen.threads, seq_len)

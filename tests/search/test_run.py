@@ -102,7 +102,7 @@ def test_an_infeasible_budget_ends_before_training(tiny_config):
 
 
 def test_a_budget_for_phones_is_met_by_simulation_and_measures_nothing(tiny_config, monkeypatch):
-    limits = ("pixel_4/1 large/tflite/float32: 1.1", "galaxy_s20/gpu/tflite/float16: 42x", "galaxy_a03s/2 large/tflite/int8/32: 5.6")
+    limits = ("pixel_4/1 large/tflite/float32: 1.1", "galaxy_s20/gpu/tflite/float16: 42x", "galaxy_a03s/2 large/tflite/int8/32: 5.6", "pixel_6/1 large/tvm: 30")
     budget = BudgetConfig(seq_len=16, limits=limits, simulated_margin="median", max_params=4_300_000, max_file_mb=17.1, max_flops=1e7)
     monkeypatch.setattr(side_by_side, "measure_interleaved", _refuse)
     summary = run(dataclasses.replace(tiny_config, budget=budget))
@@ -129,6 +129,7 @@ def test_a_budget_for_phones_is_met_by_simulation_and_measures_nothing(tiny_conf
     records = read_records(folder / "latency.jsonl")
     assert {(one.device, one.cores, one.dtype) for one in records if one.model == "finalist"} == {
         ("pixel_4", "1 large", "float32"), ("galaxy_s20", "gpu", "float16"), ("galaxy_a03s", "2 large", "int8"),
+        ("pixel_6", "1 large", "float32"),
     }  # fmt: skip
     survey = summary["search"]["survey"]
     assert survey["whole"] and survey["priced"] == 20 and 0 < survey["share"] < 1
