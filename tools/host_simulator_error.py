@@ -3,8 +3,9 @@
 Chooses --design Subnets of a space by what the constants are least known from (latency/simulate/design.py), measures
 them in both runtimes in float32 on each number of threads, fits the constants, and measures --subnets others, drawn at
 random, against what the fit predicts. Each Subnet is written down as it is done, and the same command goes on where it
-stopped. A Subnet takes some 25 s on 2 cores of an AMD EPYC (Zen 5) that did other work: compilation, then the rounds.
-Give it a quiet machine: what a neighbour takes is told (`peak_spread`), but not taken off.
+stopped. A Subnet takes about half a minute on 2 cores of an AMD EPYC (Zen 5) that did other work: compilation, then the rounds.
+A loop of multiply-adds runs in each round: what is fitted and tried is a latency's median ratio to it, in milliseconds at
+the profile's peak (`at_peak_ms`); errors beside the plain medians are told too. Give it a quiet machine all the same.
 
   python tools/host_simulator_error.py --workdir=runs/host_error --design=40 --subnets=300
 """
@@ -49,6 +50,7 @@ CONSTANTS = {"tvm": FusedConstants, "tflite": CpuConstants}
 RECORDS, PROFILE = "subnets.jsonl", "host.json"
 CANDIDATES = 600  # from which the design is chosen
 WITHIN = 0.1
+PEAK_ROUNDS = 2_000_000  # some 4 ms, of the order of a Subnet: a longer loop meets more of a neighbour's time slices
 _PEAK = "fma_peak"
 
 
@@ -98,21 +100,22 @@ def choose(space: SearchSpace, predictor: Predictor, settings: Settings) -> tupl
     return design, rng.sample(rest_of_them, settings.subnets)
 
 
-def measure(subnet: Subnet, settings: Settings) -> dict:
-    """Median milliseconds by runtime and threads, and the rate of the multiply-add loop beside them."""
+def measure(subnet: Subnet, settings: Settings, core_gflops: float) -> dict:
+    """Milliseconds by runtime and threads, as measured and at a peak of `core_gflops` a core, and the peak beside them."""
     model, inputs, figures = draw_model(subnet, settings.seq_len, settings.seed), full_inputs(settings.seq_len), {}
     compiled = compile_model(model, settings.seq_len, host_target())
     with tempfile.TemporaryDirectory() as folder:
         path = pathlib.Path(folder) / "model.tflite"
         export_tflite(model, settings.seq_len, path, "float32")
         for threads in settings.threads:
-            with pinned(threads) as cores, fma_peak(cores) as peak:
+            with pinned(threads) as cores, fma_peak(cores, PEAK_ROUNDS) as peak:
                 set_num_threads(threads)
                 tflite = TfliteModel(path, threads)
                 runners = {"tvm": lambda: compiled.run(*inputs), "tflite": lambda run=tflite.run: run(*inputs), _PEAK: peak.run}
                 timings = measure_interleaved(runners, _PEAK, settings.rounds, progress=False, **rest(threads))
             gflops = peak.flops / timings[_PEAK].median_ms / 1e6
-            times = {runtime: round(timings[runtime].median_ms, 4) for runtime in CONSTANTS}
+            peak_ms = peak.flops / (core_gflops * threads) / 1e6
+            times = {name: {"median_ms": round(timings[name].median_ms, 4), "at_peak_ms": round(timings[name].ratio * peak_ms, 4)} for name in CONSTANTS}
             figures[str(threads)] = times | {"peak_gflops": round(gflops, 1), "peak_drift": round(timings[_PEAK].reference_drift, 3)}
     print(f"{subnet.describe()}: {figures}", file=sys.stderr)
     return {"threads": figures}
@@ -135,20 +138,24 @@ def errors(measured_ms: np.ndarray, predicted_ms: np.ndarray, flops: np.ndarray)
     return figures
 
 
-def evaluate(predictor: Predictor, design: Sequence[Subnet], others: Sequence[Subnet], records: dict[str, dict], folder: pathlib.Path, settings: Settings) -> dict:
+def evaluate(
+    predictor: Predictor, design: Sequence[Subnet], others: Sequence[Subnet], records: dict[str, dict], folder: pathlib.Path, settings: Settings
+) -> dict:
     """By runtime and threads, the errors on the others of the fit on the design, and of the constants before any fit."""
     found: dict[str, dict] = {}
     for runtime, constants in CONSTANTS.items():
 
-        def rows(subnets: Sequence[Subnet], threads: Sequence[int], runtime: str = runtime) -> list[PhoneRow]:
-            return [predictor.row(runtime, each, count, records[each.describe()]["threads"][str(count)][runtime]) for each in subnets for count in threads]
+        def rows(subnets: Sequence[Subnet], threads: Sequence[int], figure: str = "at_peak_ms", runtime: str = runtime) -> list[PhoneRow]:
+            measured = {(each, count): records[each.describe()]["threads"][str(count)][runtime][figure] for each in subnets for count in threads}
+            return [predictor.row(runtime, each, count, latency_ms) for (each, count), latency_ms in measured.items()]
 
         fit = fit_device(rows(design, settings.threads), runtime, folder / RECORDS, folder / f"calibration_{runtime}.json")
+        asked = {"calibrated": (fit, "at_peak_ms"), "calibrated_as_measured": (fit, "median_ms"), "before_any_fit": (CpuFit(constants(), {}), "at_peak_ms")}
         for threads in settings.threads:
-            table = PhoneTable(rows(others, [threads]))
             flops = np.array([encoder_flops(subnet, settings.seq_len) for subnet in others], float)
-            fits = {"calibrated": fit, "before_any_fit": CpuFit(constants(), {})}
-            found[f"{runtime}, {threads} threads"] = {name: errors(table.measured_ms(), table.latency_ms(each), flops) for name, each in fits.items()}
+            tables = {name: (PhoneTable(rows(others, [threads], figure)), each) for name, (each, figure) in asked.items()}
+            told = {name: errors(table.measured_ms(), table.latency_ms(each), flops) for name, (table, each) in tables.items()}
+            found[f"{runtime}, {threads} threads"] = told
     return found
 
 
@@ -166,10 +173,12 @@ def run(folder: pathlib.Path, settings: Settings, space: SearchSpace = SPACE, re
     """The path of the dated JSON."""
     check_settings(folder, json.loads(json.dumps(dataclasses.asdict(settings))))
     fields = host_profile(folder)
-    predictor = Predictor(space, parse_profile(HOST, fields), settings.seq_len)
+    device = parse_profile(HOST, fields)
+    predictor, (cluster,) = Predictor(space, device, settings.seq_len), device.cpu.clusters
+    core_gflops = cluster.clock_ghz.value * cluster.float32_per_cycle.value
     design, others = choose(space, predictor, settings)
     subnets = {subnet.describe(): subnet for subnet in [*design, *others]}
-    lines = recorded(folder / RECORDS, "subnet", subnets, lambda name: measure(subnets[name], settings))
+    lines = recorded(folder / RECORDS, "subnet", subnets, lambda name: measure(subnets[name], settings, core_gflops))
     records = {line["subnet"]: line for line in lines}
     found = evaluate(predictor, design, others, records, folder, settings)
     peaks = {str(threads): [line["threads"][str(threads)]["peak_gflops"] for line in lines] for threads in settings.threads}

@@ -1,5 +1,6 @@
 """Our compiler's kernels, priced: by hand, by space/count.py, and the table against lowered modules."""
 
+import dataclasses
 import json
 import random
 
@@ -108,3 +109,10 @@ def test_other_kernels_are_known_by_specifications_alone():
     other = calibration.for_kernels_of("tvm")
     assert other.knowledge(cores) == "specifications"
     assert other.log_half_widths["specifications"] > calibration.log_half_widths["measured cores"]
+
+
+def test_a_calibration_of_one_device_says_nothing_of_another():
+    here = dataclasses.replace(load_cpu_calibration(), runtime="tvm", measured=frozenset({"host, 1 large"}), log_half_widths={"measured cores": 0.1})
+    assert here.half_width("measured cores") == 0.1
+    with pytest.raises(ValueError, match=r"must be one of \['host, 1 large'\], got cores known by specifications"):
+        simulate_cpu([KernelWork("any", "float32", 1, 8, 8, 16)], core_set(PIXEL, "1 large"), here)
