@@ -8,6 +8,7 @@ import pathlib
 import socket
 import time
 import uuid
+import warnings
 from collections.abc import Sequence
 
 import optuna
@@ -20,7 +21,7 @@ from bertnas_jax.space import SearchSpace, Subnet
 
 JOURNAL_FILE, NAME_FILE = "study.journal", "study_name"
 _GRPC, _OWNER = "grpc://", "owner"
-_POLL_S = 0.02
+_POLL_S, _SERVER_S = 0.02, 20
 # A trial of another machine, where nobody can be asked, is given up after this many times the longest that ended,
 # and not before this many seconds.
 _STALE_TIMES, _STALE_SECONDS = 20, 600
@@ -46,7 +47,7 @@ def open_study(folder: pathlib.Path, storage: str = "") -> optuna.Study:
             f"storage must name a database that is there, such as postgresql://user@host/name or grpc://host:port, got {storage!r} ({last}); "
             "start it, or install its driver"
         ) from error
-    fail_orphans(study)
+    fail_orphans(study, before=True)
     return study
 
 
@@ -57,7 +58,11 @@ def _storage(folder: pathlib.Path, url: str) -> BaseStorage:
         return optuna.storages.JournalStorage(optuna.storages.journal.JournalFileBackend(str(folder / JOURNAL_FILE)))
     if url.startswith(_GRPC):
         host, _, port = url.removeprefix(_GRPC).partition(":")
-        return optuna.storages.GrpcStorageProxy(host=host, port=int(port))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+            proxy = optuna.storages.GrpcStorageProxy(host=host, port=int(port))
+        proxy.wait_server_ready(timeout=_SERVER_S)
+        return proxy
     return optuna.storages.RDBStorage(url)
 
 
@@ -110,25 +115,28 @@ def is_left_to_others(study: optuna.Study, trial: optuna.Trial, subnet: Subnet, 
     return any(other.params == choices for other in (*ended, *earlier)) or len(ended) + len(earlier) >= wanted
 
 
-def fail_orphans(study: optuna.Study) -> None:
-    """Gives up the trials of processes that are gone, so that their Subnets may come again."""
+def fail_orphans(study: optuna.Study, before: bool = False) -> None:
+    """Gives up the trials of processes that are gone, so that their Subnets may come again.
+
+    `before` this process has begun any, those with its number are of another that had it.
+    """
     longest_s = max((trial.duration.total_seconds() for trial in trials(study, TrialState.COMPLETE) if trial.duration), default=0.0)
     for trial in trials(study, TrialState.RUNNING):
-        if _is_orphan(trial, max(_STALE_SECONDS, _STALE_TIMES * longest_s)):
+        if _is_orphan(trial, max(_STALE_SECONDS, _STALE_TIMES * longest_s), before):
             try:
                 study.tell(trial.number, state=TrialState.FAIL)
             except ValueError:  # told by another worker in between
                 continue
 
 
-def _is_orphan(trial: FrozenTrial, stale_s: float) -> bool:
-    """True if the process that had begun the trial was one of this machine that is gone, or this one, or has not been heard of for long."""
+def _is_orphan(trial: FrozenTrial, stale_s: float, before: bool) -> bool:
+    """True if the process that had begun the trial was one of this machine that is gone, or has not been heard of for long."""
     age_s = (datetime.datetime.now() - trial.datetime_start).total_seconds() if trial.datetime_start else 0.0
     host, process = trial.user_attrs.get(_OWNER, ("", 0))
     if host != socket.gethostname():
         return age_s > stale_s
     if process == os.getpid():
-        return True
+        return before
     return not _is_alive(process)
 
 

@@ -20,6 +20,6 @@ int main(int argc, char **argv) {
   if (file == NULL || fread(weights, bertnas_weights_bytes, 1, file) != 1) return 65;
   if (fread(input, input_bytes, 1, stdin) != 1) return 66;
   bertnas_threads_use(bertnas_threads_start(1));
-  int status = bertnas_run_kernels(weights, arena, input, input, input, &result);
+  int status = bertnas_run_kernels(bertnas_lengths[0], weights, arena, input, input, input, &result);
   return status != 0 ? status : fwrite(result, result_bytes, 1, stdout) == 1 ? 0 : 67;
 }

@@ -66,7 +66,6 @@ def grpc_url():
         free.bind(("localhost", 0))
         port = free.getsockname()[1]
     with subprocess.Popen([sys.executable, "-c", SERVER, str(port)], stderr=subprocess.DEVNULL) as server:
-        optuna.storages.GrpcStorageProxy(host="localhost", port=port).wait_server_ready(timeout=60)
         yield f"grpc://localhost:{port}"
         server.kill()
 
@@ -77,8 +76,12 @@ def test_of_three_workers_one_is_killed_and_no_trial_is_lost_or_done_twice(tmp_p
     url = request.getfixturevalue("grpc_url") if storage == "grpc" else ""
     open_study(tmp_path, url)  # as the search does, before any worker comes
     workers = [start(tmp_path, url) for _ in range(3)]
-    kill_at_work(workers[0], tmp_path)
-    said = [worker.communicate(timeout=300)[1] for worker in workers]
+    try:
+        kill_at_work(workers[0], tmp_path)
+        said = [worker.communicate(timeout=300)[1] for worker in workers]
+    finally:
+        for worker in workers:
+            worker.kill()
     assert [worker.returncode for worker in workers] == [-signal.SIGKILL, 0, 0], said
     study = open_study(tmp_path, url)
     states = [trial.state for trial in study.get_trials(deepcopy=False)]

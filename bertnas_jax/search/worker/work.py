@@ -1,20 +1,11 @@
-"""One more process for the search of a run, on this machine or on any other that reaches its folder and its --storage.
-
-  python -m bertnas_jax.search.worker --workdir=runs/mine
-
-Start any number of them once the supernet of `python -m bertnas_jax.search --workdir=runs/mine` is trained, while it searches
-or before it goes on. Each evaluates Subnets for the same study until it has all its evaluations; then it ends.
-"""
+"""What a worker does: the run folder of a search in, evaluations in its study out."""
 
 from __future__ import annotations
 
 import dataclasses
 import pathlib
 
-from absl import app, flags
-
-import bertnas_jax.flags
-from bertnas_jax.flags import config_from_json, define_flags, main_of
+from bertnas_jax.flags import config_from_json
 from bertnas_jax.knobs import check_knobs, knob
 
 _NEEDED = ("config.json", "budget.json", "teacher.json", "supernet")
@@ -30,7 +21,7 @@ class WorkerConfig:
         check_knobs(self)
 
 
-def run(config: WorkerConfig) -> None:
+def work(config: WorkerConfig) -> None:
     """Evaluates Subnets until the study of the run is whole.
 
     Raises:
@@ -56,9 +47,3 @@ def run(config: WorkerConfig) -> None:
     budget, teacher = latency_stage(job), teacher_stage(job)
     job = settle_layers(job, teacher)
     explore(job, scorer_of(job, supernet_stage(job, teacher)), budget)
-
-
-if __name__ == "__main__":
-    define_flags(WorkerConfig)
-    flags.adopt_module_key_flags(bertnas_jax.flags)  # so that --help lists them
-    app.run(main_of(WorkerConfig, run))
