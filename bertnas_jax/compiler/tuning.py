@@ -1,7 +1,7 @@
 """Which tile was measured to be the fastest for a product on a CPU: kept by shape, in a file, for one CPU only.
 
-A `with Tuning.load(path):` around what is compiled compiles by that tuning; without one, by the tuning that the
-package ships for the target's CPU, and where there is none by the vector unit's own tile.
+A `with Tuning.load(path):` around what is compiled for its CPU compiles by that tuning; without one, by the tuning that
+the package ships for the target's CPU, and where there is none by the vector unit's own tile.
 """
 
 from __future__ import annotations
@@ -85,18 +85,15 @@ class Tuning:
 
 
 def tuned_tile(shape: GemmShape) -> GemmTile | None:
-    """The tile of a product on the target around the call, None if it was never tuned.
+    """The tile of a product on the target around the call, None if it was never tuned there.
 
-    Raises:
-      ValueError: the tuning around the call is of another CPU.
+    A tuning of another CPU around the call counts for nothing: a run compiles for a phone too.
     """
     target = tvm.target.Target.current()
     cpu = str(target.attrs.get("mcpu", "")) if target is not None else ""
     tuning = _current.get()
-    if tuning is None:
+    if tuning is None or tuning.cpu != cpu:
         tuning = shipped_tuning(cpu)
-    else:
-        tuning.check(cpu)
     return tuning.tiles.get(shape)
 
 

@@ -34,10 +34,15 @@ def test_a_cpu_that_was_never_tuned_has_no_tiles():
 
 
 def test_a_tuning_of_another_cpu_is_refused():
-    with target("znver3"), TUNING, pytest.raises(ValueError, match="must be of the CPU that is compiled for, got one of znver5 for znver3"):
-        tuned_tile(SHAPE)
+    with pytest.raises(ValueError, match="must be of the CPU that is compiled for, got one of znver5 for znver3"):
+        TUNING.check("znver3")
     with pytest.raises(ValueError, match="got one of znver5 for znver3"):
         Tuning("znver3", {}).merged(TUNING)
+
+
+def test_a_tuning_of_another_cpu_counts_for_nothing():
+    with target("znver3"), TUNING:
+        assert tuned_tile(SHAPE) is None
 
 
 def test_later_tiles_replace_earlier_ones():
