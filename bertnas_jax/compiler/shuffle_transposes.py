@@ -14,6 +14,7 @@ from collections.abc import Sequence
 import tvm
 from tvm import s_tir, tirx
 from tvm.ir import Range, TensorRegion
+from tvm.ir.expr import TensorLoad
 from tvm.s_tir import SBlock, SBlockRealize
 from tvm.s_tir.schedule import SBlockRV
 
@@ -27,18 +28,41 @@ _SMALLEST = 4  # lanes; smaller squares are as fast element by element
 
 
 def mark_squares(schedule: s_tir.Schedule, block: SBlockRV) -> None:
-    """Splits the last two loops of a transposition into squares and marks them, if they hold one; else does nothing.
+    """Splits the last two loops of a transposition into squares and marks them, if they hold one; else, or of another block, does nothing.
 
     Where squares do not divide the loops, the last ones lie partly over those before them.
     """
     *_, row, column = schedule.get_loops(block)
     rows, columns = extent(schedule, row), extent(schedule, column)
     sides = [side for side in vector_unit().widths[1:] if _SMALLEST <= side <= min(rows, columns)]
-    if sides:
+    if sides and _is_transposition(schedule.get(block)):
         row_outer, row_inner = schedule.split(row, [None, sides[0]])
         column_outer, column_inner = schedule.split(column, [None, sides[0]])
         schedule.reorder(column_outer, row_outer, row_inner, column_inner)
         schedule.annotate(row_inner, SQUARE, sides[0])
+
+
+def _is_transposition(block: SBlock) -> bool:
+    """True if the block stores what it loads, its rows along the last axis in memory and its columns along another."""
+    value = block.body.value
+    if not isinstance(value, TensorLoad):  # a choice, such as that of a roll, and no load
+        return False
+    row, column = (axis.var for axis in block.iter_vars[-2:])
+    *outer, last = value.indices
+    by_columns = [index for index in value.indices if _depends(index, column)]
+    is_by_column = len(by_columns) == 1 and any(index.same_as(column) for index in outer)
+    return is_by_column and _is_addend(row, last) and not any(_depends(index, row) for index in outer)
+
+
+def _is_addend(axis: tirx.Var, index: tirx.Expr) -> bool:
+    """True if a step along the axis is one along the index."""
+    if index.same_as(axis):
+        return True
+    return isinstance(index, tirx.Add) and sum(_depends(part, axis) and _is_addend(axis, part) for part in (index.a, index.b)) == 1
+
+
+def _depends(index: tirx.Expr, axis: tirx.Var) -> bool:
+    return any(node.same_as(axis) for node in expressions(index))
 
 
 def shuffle_transposes(module: tvm.IRModule) -> tvm.IRModule:
@@ -87,7 +111,7 @@ def _widened(region: TensorRegion, axes: tuple[tirx.Var, ...], side: int) -> Ten
     """The region of one element of a square as that of the whole square."""
 
     def is_moved(index):
-        return any(node.same_as(axis) for node in expressions(index) for axis in axes)
+        return any(_depends(index, axis) for axis in axes)
 
     ranges = [Range.from_min_extent(of.min, tirx.const(side, of.min.ty.dtype)) if is_moved(of.min) else of for of in region.region]
     return tirx.BufferRegion(region.source, ranges)

@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from tvm import tirx
 from tvm.script import tirx as T
@@ -160,6 +160,7 @@ def attend(x, weigh):
 
 
 @given(st.lists(st.sampled_from(sorted(STEPS)), min_size=1, max_size=5), st.sets(st.sampled_from(OPTIONAL)), st.integers(0, 5))
+@example(["rolled", "attention"], set(), 0)  # keys that are chosen and not loaded
 @settings(max_examples=25, deadline=None)
 def test_random_programs_compute_what_jax_does(target, names, without, seed):
     def program(x):

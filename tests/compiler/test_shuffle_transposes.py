@@ -57,6 +57,26 @@ def test_what_holds_no_square_stays_as_it_was():
     assert store == ("float32", False)
 
 
+@pytest.mark.parametrize(
+    "cell",
+    [
+        lambda matrix, i, j: tirx.Select(j < 3, matrix[j + 13, i], matrix[j - 3, i]),
+        lambda matrix, i, j: matrix[(j + 1) % 16, i],
+        lambda matrix, i, j: matrix[j, 2 * i],
+        lambda matrix, i, j: matrix[j, i + j],
+        lambda matrix, i, j: matrix[i, j],
+    ],
+    ids=["choice", "rolled", "every other", "skewed", "copy"],
+)
+def test_what_is_no_transposition_is_left_alone(cell):
+    matrix = te.placeholder((16, 32), name="matrix")
+    part = te.compute((16, 16), lambda i, j: cell(matrix, i, j), name="part")
+    schedule = s_tir.Schedule(te.create_prim_func([matrix, part], index_dtype_override="int64"))
+    with AVX512:
+        mark_squares(schedule, schedule.get_sblock("part"))
+    assert all(lanes == "float32" for lanes, _ in vectors_of(shuffle_transposes(schedule.mod)))
+
+
 def test_marks_of_other_passes_stay():
     module = transposed_part(32, 128, AVX512)
     schedule = s_tir.Schedule(module)
