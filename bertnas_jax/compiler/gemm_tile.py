@@ -63,13 +63,16 @@ def tile_of_block(annotations: Mapping, panel: int, rows: int) -> GemmTile:
     """The tile of a product's block: as its attributes say, or the vector unit's first for so many rows."""
     if _ROWS in annotations:
         return GemmTile(panel, int(annotations[_ROWS]), int(annotations[_TASKS_OF]))
-    return GemmTile(panel, largest_divisor(rows, vector_unit().rows))
+    return _untuned(panel, rows)
 
 
 def default_tile(shape: GemmShape) -> GemmTile:
     """The tile of a product that was never tuned, for the target around the call."""
-    unit = vector_unit()
-    return GemmTile(unit.panel, largest_divisor(shape.rows, unit.rows))
+    return _untuned(vector_unit().panel, shape.rows)
+
+
+def _untuned(panel: int, rows: int) -> GemmTile:
+    return GemmTile(panel, largest_divisor(rows, vector_unit().rows))
 
 
 def tile_choices(shape: GemmShape, threads: int) -> list[GemmTile]:

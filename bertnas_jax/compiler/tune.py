@@ -45,8 +45,8 @@ def product_shapes(traced: tvm.IRModule, target: tvm.target.Target) -> list[Gemm
 def tune(shapes: Sequence[GemmShape], target: tvm.target.Target, threads: Sequence[int], rounds: int = 11) -> tuple[Tuning, list[str]]:
     """The tiles of these products on this machine, and a line about each.
 
-    What has one choice alone is left out. Choices are timed in turns. A tile's score is the geometric mean over numbers of threads of the median over
-    rounds of its time by the default's; the least wins if it gains 2 %.
+    What has one choice alone is left out. Choices are timed in turns. A tile's score is the geometric mean over numbers
+    of threads of the median over rounds of its time by the default's; the least wins if it gains 2 %.
 
     Raises:
       ValueError: there are fewer cores than threads.
@@ -62,7 +62,8 @@ def tune(shapes: Sequence[GemmShape], target: tvm.target.Target, threads: Sequen
                 with Tuning(cpu, {shape: tile}):
                     machines.append(_compile(shape, target))
                 bar.update()
-            scores = [_score(times, measured[0]) for measured in [_time(machines, shape, threads, rounds)] for times in measured]
+            measured = _time(machines, shape, threads, rounds)
+            scores = [_score(times, measured[0]) for times in measured]
             best = min(range(len(scores)), key=scores.__getitem__)
             best = best if scores[best] <= 1 - _MIN_GAIN else 0
             tiles[shape] = candidates[best]
