@@ -1,9 +1,10 @@
 """How far compiled models are from JAX, over random Subnets, lengths and masks; a dated JSON of every error.
 
-Subnets have any sizes, even or not; masks are any bits and once in ten none at all. What is done is kept in the workdir, and the
-same command goes on from there.
+Subnets have any sizes, even or not; masks are any bits and once in ten none at all. They run compiled for this machine and,
+the first of them, as the C library for a Cortex-A76 under qemu-aarch64 and as OpenCL C on the OpenCL device that is there (PoCL is one on
+the CPU). What is done is kept in the workdir, and the same command goes on from there.
 
-  python tools/parity.py --subnets 200 --workdir runs/parity
+  python tools/parity.py --host 200 --arm64 10 --opencl 10 --workdir runs/parity
 """
 
 from __future__ import annotations
@@ -11,16 +12,25 @@ from __future__ import annotations
 import argparse
 import pathlib
 import sys
+import tempfile
+from collections.abc import Callable, Mapping
 
 import jax.numpy as jnp
 import numpy as np
 from tqdm import tqdm
 
-from bertnas_jax.benchmark import write_result
+from bertnas_jax.benchmark import RESULTS, write_result
 from bertnas_jax.benchmark.cell import draw_model
 from bertnas_jax.benchmark.records import check_settings, recorded
 from bertnas_jax.compiler import compile_model, host_target
+from bertnas_jax.compiler.targets import ANDROID_ARM64, ANDROID_OPENCL, named_target
 from bertnas_jax.errors import explained
+from bertnas_jax.export.c_library import write_c_library
+from bertnas_jax.export.library_parity import run_library
+from bertnas_jax.export.opencl_files import write_opencl
+from bertnas_jax.export.opencl_runtime import OpenclModel
+from bertnas_jax.export.parity import Inputs
+from bertnas_jax.model import Bert
 from bertnas_jax.space import Layer, Subnet
 
 LIMIT = 1e-4
@@ -36,60 +46,99 @@ def draw_subnet(rng: np.random.Generator) -> Subnet:
     return Subnet(hidden, head_dim, tuple(layers))
 
 
-def draw_inputs(rng: np.random.Generator, vocab_size: int, seq_len: int) -> tuple[np.ndarray, ...]:
+def draw_inputs(rng: np.random.Generator, vocab_size: int, seq_len: int) -> Inputs:
     """int32 [1, L] ids, mask and token types."""
     kept = 0.0 if rng.random() < 0.1 else rng.random()
     rows = rng.integers(0, vocab_size, seq_len), rng.random(seq_len) < kept, rng.integers(0, 2, seq_len)
-    return tuple(row.astype(np.int32)[None] for row in rows)
+    ids, mask, types = (row.astype(np.int32)[None] for row in rows)
+    return ids, mask, types
 
 
-def compare(number: int) -> dict:
-    """The Subnet of that number, and its largest error of a logit."""
+def run_on_host(model: Bert, seq_len: int, inputs: list[Inputs]) -> list[np.ndarray]:
+    """Logits of each input by the model compiled for this machine."""
+    compiled = compile_model(model, seq_len, host_target())
+    return [compiled.run(*each) for each in inputs]
+
+
+def run_on_arm64(model: Bert, seq_len: int, inputs: list[Inputs]) -> list[np.ndarray]:
+    """Logits of each input by the C library, emulated where this machine is no Arm CPU."""
+    target = named_target(ANDROID_ARM64)
+    with tempfile.TemporaryDirectory() as made:
+        folder = pathlib.Path(made) / "library"
+        write_c_library(model, [seq_len], target, folder)
+        return list(run_library(target, folder, inputs).reshape(len(inputs), 1, -1))
+
+
+def run_on_opencl(model: Bert, seq_len: int, inputs: list[Inputs]) -> list[np.ndarray]:
+    """Logits of each input by OpenCL C on the first device."""
+    with tempfile.TemporaryDirectory() as made:
+        folder = pathlib.Path(made) / "opencl"
+        write_opencl(model, seq_len, named_target(ANDROID_OPENCL), folder)
+        loaded = OpenclModel(folder)
+        return [loaded.run(*each) for each in inputs]
+
+
+PLACES: dict[str, Callable[[Bert, int, list[Inputs]], list[np.ndarray]]] = {"host": run_on_host, "arm64": run_on_arm64, "opencl": run_on_opencl}
+
+
+def compare(place: str, number: int) -> dict:
+    """The Subnet of that number, and its largest error of a logit there."""
     rng = np.random.default_rng(number)
     subnet, seq_len = draw_subnet(rng), int(rng.integers(1, MAX_TOKENS, endpoint=True))
     model = draw_model(subnet, seq_len, number)
-    compiled, errors, largest = compile_model(model, seq_len, host_target()), [], 0.0
-    for _ in range(MASKS):
-        inputs = draw_inputs(rng, model.config.vocab_size, seq_len)
-        expected = np.asarray(model(*map(jnp.asarray, inputs)))
-        errors.append(float(np.abs(compiled.run(*inputs) - expected).max()))
-        largest = max(largest, float(np.abs(expected).max()))
-    return {"subnet": subnet.describe(), "seq_len": seq_len, "max_abs_err": float(np.max(errors)), "largest_logit": largest}
+    inputs = [draw_inputs(rng, model.config.vocab_size, seq_len) for _ in range(MASKS)]
+    expected = np.stack([np.asarray(model(*map(jnp.asarray, each))) for each in inputs])
+    got = np.stack(PLACES[place](model, seq_len, inputs))
+    return {
+        "subnet": subnet.describe(),
+        "seq_len": seq_len,
+        "max_abs_err": float(np.abs(got - expected).max()),
+        "largest_logit": float(np.abs(expected).max()),
+    }
 
 
-def run(subnets: int, workdir: pathlib.Path) -> pathlib.Path:
-    """Compares what the workdir lacks.
+def run(counts: Mapping[str, int], workdir: pathlib.Path, results: pathlib.Path = RESULTS) -> pathlib.Path:
+    """Compares what the workdir lacks, so many Subnets in each place.
 
     Raises:
       RuntimeError: an error is above the limit, or a logit is not a number.
     """
     check_settings(workdir, {"target": str(host_target())})
-    with tqdm(total=subnets, desc="subnets", file=sys.stderr) as bar:
+    rows: dict[str, list[dict]] = {}
+    for place, count in counts.items():
+        with tqdm(total=count, desc=place, unit="subnet", file=sys.stderr) as bar:
 
-        def record(key: str) -> dict:
-            fields = compare(int(key))
-            bar.set_postfix_str(f"{fields['max_abs_err']:.1e}")
-            bar.update()
-            return fields
+            def record(key: str, place: str = place, bar: tqdm = bar) -> dict:
+                fields = compare(place, int(key))
+                bar.set_postfix_str(f"{fields['max_abs_err']:.1e}")
+                bar.update()
+                return fields
 
-        rows = recorded(workdir / "subnets.jsonl", "number", map(str, range(subnets)), record)
-    worst = max(rows, key=lambda row: np.nan_to_num(row["max_abs_err"], nan=np.inf))
-    path = write_result("parity", {"limit": LIMIT, "largest_error": worst["max_abs_err"], "subnets": rows})
-    print(f"written to {path}; the largest error over {subnets} Subnets is {worst['max_abs_err']:.2e}, of {worst['subnet']}, L={worst['seq_len']}")
-    if not worst["max_abs_err"] <= LIMIT:  # NaN fails too
-        raise RuntimeError(f"errors must be at most {LIMIT}, got {worst['max_abs_err']} of {worst['subnet']}; look at number {worst['number']}")
+            rows[place] = recorded(workdir / f"{place}.jsonl", "number", map(str, range(count)), record)
+    worst = {place: max(there, key=lambda row: np.nan_to_num(row["max_abs_err"], nan=np.inf)) for place, there in rows.items() if there}
+    largest = {place: row["max_abs_err"] for place, row in worst.items()}
+    path = write_result("parity", {"limit": LIMIT, "largest_error": largest, "subnets": rows}, results)
+    for place, row in worst.items():
+        print(f"{place}: the largest error over {len(rows[place])} Subnets is {row['max_abs_err']:.2e}, of {row['subnet']}, L={row['seq_len']}")
+    print(f"written to {path}")
+    if over := [(place, row) for place, row in worst.items() if not row["max_abs_err"] <= LIMIT]:  # NaN fails too
+        place, row = over[0]
+        raise RuntimeError(f"errors must be at most {LIMIT}, got {row['max_abs_err']} of {row['subnet']} on {place}; look at number {row['number']}")
     return path
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--subnets", type=int, default=200, help="how many (default 200, some 10 minutes)")
+    parser.add_argument("--host", type=int, default=200, help="Subnets on this machine (default 200, some 10 minutes)")
+    parser.add_argument("--arm64", type=int, default=10, help="Subnets under qemu-aarch64 (default 10, a minute)")
+    parser.add_argument("--opencl", type=int, default=10, help="Subnets on the OpenCL device (default 10, a minute)")
     parser.add_argument("--workdir", type=pathlib.Path, default=pathlib.Path("runs/parity"), help="where errors are kept")
     given = parser.parse_args()
-    if given.subnets < 1:
-        parser.error(f"--subnets must be at least 1, got {given.subnets}; use 200")
+    counts = {place: getattr(given, place) for place in PLACES}
+    if min(counts.values()) < 0 or not any(counts.values()):
+        parser.error(f"--host, --arm64 and --opencl must be at least 0 and one of them more, got {counts}; leave them out for 200, 10 and 10")
     with explained():
-        run(given.subnets, given.workdir)
+        run(counts, given.workdir)
 
 
 if __name__ == "__main__":

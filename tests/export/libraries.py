@@ -80,3 +80,12 @@ def arm64_emulator():
         if shutil.which(program) is None:
             pytest.skip(f"{program} is not installed: the package {package}")
     return ["qemu-aarch64-static", "-L", ARM64_ROOT]
+
+
+def opencl_device():
+    """Skips where pyopencl or a device is missing."""
+    pyopencl = pytest.importorskip("pyopencl", reason="pyopencl is not installed: bertnas_jax[opencl]")
+    try:
+        pyopencl.get_platforms()
+    except pyopencl.LogicError:
+        pytest.skip("there is no OpenCL device: the package pocl-opencl-icd")

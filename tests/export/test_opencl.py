@@ -9,7 +9,7 @@ from bertnas_jax.compiler import trace_model
 from bertnas_jax.compiler.targets import ANDROID_OPENCL, named_target
 from bertnas_jax.export.opencl_files import LAUNCHES_FILE, OPENCL_WEIGHTS_FILE, SOURCE_FILE, write_opencl
 from bertnas_jax.export.opencl_runtime import OpenclModel
-from tests.export.libraries import bert, random_subnet, sentence
+from tests.export.libraries import bert, opencl_device, random_subnet, sentence
 
 L = 8
 
@@ -21,20 +21,10 @@ def folder(tmp_path_factory):
     return folder
 
 
-@pytest.fixture
-def pyopencl():
-    """pyopencl, where it and a device are there."""
-    module = pytest.importorskip("pyopencl", reason="pyopencl is not installed: bertnas_jax[opencl]")
-    try:
-        module.get_platforms()
-    except module.LogicError:
-        pytest.skip("there is no OpenCL device: the package pocl-opencl-icd")
-    return module
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", range(10))
-def test_opencl_computes_what_jax_does(seed, pyopencl, tmp_path):
+def test_opencl_computes_what_jax_does(seed, tmp_path):
+    opencl_device()
     rng = np.random.default_rng(seed)
     seq_len = int(rng.integers(1, 33))
     model, inputs = bert(random_subnet(rng), pooling=("mean", "cls")[seed % 2], seed=seed), sentence(seq_len, seed)
@@ -67,7 +57,8 @@ def test_less_is_launched_than_the_model_has_operators(folder):
     assert len(launches) < len(trace_model(bert(), L)["main"].body.blocks[0].bindings) / 2
 
 
-def test_weights_of_another_model_are_refused(folder, pyopencl, tmp_path):
+def test_weights_of_another_model_are_refused(folder, tmp_path):
+    opencl_device()
     for name in (SOURCE_FILE, LAUNCHES_FILE):
         (tmp_path / name).write_bytes((folder / name).read_bytes())
     whole = (folder / OPENCL_WEIGHTS_FILE).read_bytes()
@@ -79,6 +70,7 @@ def test_weights_of_another_model_are_refused(folder, pyopencl, tmp_path):
         OpenclModel(tmp_path)
 
 
-def test_a_length_that_is_not_the_models_is_refused(folder, pyopencl):
+def test_a_length_that_is_not_the_models_is_refused(folder):
+    opencl_device()
     with pytest.raises(ValueError, match="pad it to the model's length"):
         OpenclModel(folder).run(*sentence(L + 1))
