@@ -36,7 +36,9 @@ class SimulatedLatency:
 
 @dataclasses.dataclass(frozen=True)
 class Finalist:
-    """A Subnet with its score by the supernet on all of dev, its price on the first limit, and what is known of every limit.
+    """A Subnet with its score by the supernet's weights on all of dev, its price on the first limit, and what is known of every limit.
+
+    The score is in the precision of the budget for this machine: of the compiled model, if that is not float32.
 
     Its measured latency is None where no limit is of this machine.
 
