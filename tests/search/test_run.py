@@ -105,7 +105,7 @@ def check_precisions(folder, summary):
     told = {(one["runtime"], one["dtype"]): one for one in summary["precisions"]}
     assert told.keys() == {("tvm", "float32"), ("tvm", "int8_accurate"), ("tvm", "int8_fast"), ("tflite", "float32"), ("tflite", "int8")}
     tokenizer, model = AutoTokenizer.from_pretrained(folder / "winner"), load_compiled(library)
-    rows = [line.split("\t") for line in (pathlib.Path(summary["task"]["name"]) / "dev.tsv").read_text().splitlines()[1:]]
+    rows = [line.split("\t") for line in (pathlib.Path(json.loads((folder / "config.json").read_text())["task"]) / "dev.tsv").read_text().splitlines()[1:]]
     hits = 0
     for sentence, label in rows:
         encoded = tokenizer(sentence, padding="max_length", max_length=16, return_token_type_ids=True, return_tensors="np")
