@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 
 from bertnas_jax.report.budget import EVIDENCE, GPU, Budget, check_positive
+from bertnas_jax.search.evaluated import Precision
 from bertnas_jax.space import Subnet
 
 
@@ -117,17 +118,6 @@ class Parity:
     tvm_rms_err: float
     tvm_dtype: str
     sentences: int
-
-
-@dataclasses.dataclass(frozen=True)
-class Precision:
-    """The winner in one runtime's numbers: its score on all of dev, and how far its logits are from the model's."""
-
-    runtime: str
-    dtype: str
-    value: float
-    rms_err: float
-    max_abs_err: float
 
 
 @dataclasses.dataclass(frozen=True)

@@ -46,7 +46,7 @@ class BudgetConfig:
         0.0, "The limit on this machine in ms for one sentence; 0 for none, or if it is given as a speed-up.", lower=0.0, upper=1e6
     )
     speedup_over_bert_base: float = knob(
-        0.0, "The same as a factor over BERT-base on TFLite, same device, threads and length, that in float32; 0 for none, or if in ms.", lower=0.0, upper=1e6
+        0.0, "The same as a factor over BERT-base on TFLite in float32, same device, threads and length; 0 for none, or if in ms.", lower=0.0, upper=1e6
     )
     margin: float = knob(0.05, "Finalists must be this share under a limit that is measured, so that noise does not decide.", lower=0.0, upper=0.5)
     simulated_margin: str = knob(

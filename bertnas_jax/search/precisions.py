@@ -19,6 +19,7 @@ from bertnas_jax.export.parity import Runner
 from bertnas_jax.latency import Timing
 from bertnas_jax.model import Bert
 from bertnas_jax.search.config import PRECISIONS
+from bertnas_jax.search.evaluated import Precision
 from bertnas_jax.search.job import Job
 from bertnas_jax.search.side_by_side import BASELINE, REFERENCE, Variant
 
@@ -38,21 +39,6 @@ def score_on_dev(job: Job, run: Runner) -> float:
     """The task's metric of an exported model on the whole dev split."""
     dev = job.feed.dev
     return job.feed.task.score(run_examples(run, dev, job.config.budget.seq_len), dev.labels)
-
-
-@dataclasses.dataclass(frozen=True)
-class Precision:
-    """The winner in one runtime's numbers: its score on all of dev, and how far its logits are from the model's."""
-
-    runtime: str
-    dtype: str
-    value: float
-    rms_err: float
-    max_abs_err: float
-
-    @property
-    def variant(self) -> Variant:
-        return Variant(WINNER, self.runtime, self.dtype)
 
 
 def winner_variants(job: Job, model: Bert, library: CompiledModel, tflite: pathlib.Path) -> dict[Variant, CompiledModel | pathlib.Path]:
@@ -88,7 +74,7 @@ def best_dtypes(precisions: Sequence[Precision], timings: Mapping[Variant, Timin
     """
     ours = [one for one in precisions if one.runtime == "tvm"]
     least = next(one.value for one in ours if one.dtype == "float32") - tolerance
-    winner = min((one.variant for one in ours if one.value >= least), key=lambda variant: timings[variant].median_ms)
+    winner = min((Variant(WINNER, "tvm", one.dtype) for one in ours if one.value >= least), key=lambda variant: timings[variant].median_ms)
     baseline = min((BASELINE, BASELINE_INT8), key=lambda variant: timings[variant].median_ms)
     return {
         "best_dtype": {"winner": winner.dtype, "bert_base": baseline.dtype, "tolerance": tolerance},

@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 from bertnas_jax.compiler.precision import Precision as CompilersPrecision
 from bertnas_jax.latency import Timing
 from bertnas_jax.search.config import PRECISIONS
-from bertnas_jax.search.precisions import BASELINE_INT8, Precision, best_dtypes
-from bertnas_jax.search.side_by_side import BASELINE
+from bertnas_jax.search.evaluated import Precision
+from bertnas_jax.search.precisions import BASELINE_INT8, best_dtypes
+from bertnas_jax.search.side_by_side import BASELINE, Variant
 
 REFERENCE_MS = (100.0, 200.0, 100.0)  # the machine is half as fast in the second round
 
@@ -29,7 +30,7 @@ def precisions(float32, accurate, fast):
 def timings(float32, accurate, fast, bert_int8):
     told = precisions(0.9, 0.9, 0.9)
     shares = dict(zip(told, (float32, accurate, fast, 0.001), strict=True))
-    return {one.variant: timing(share) for one, share in shares.items()} | {BASELINE: timing(1.0), BASELINE_INT8: timing(bert_int8)}
+    return {Variant("winner", one.runtime, one.dtype): timing(share) for one, share in shares.items()} | {BASELINE: timing(1.0), BASELINE_INT8: timing(bert_int8)}
 
 
 def test_those_of_this_machine_are_the_compilers():
