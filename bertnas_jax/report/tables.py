@@ -37,8 +37,9 @@ def comparison_table(run: RunResults) -> Table:
 
 
 def _runtimes(summary: Summary) -> list[str]:
-    """The runtimes with any latency under the first limit's conditions, its own first."""
-    found = sorted(summary.comparable, key=lambda one: one.runtime != summary.budget.first.runtime)
+    """The runtimes with any latency in float32 or as the first limit says, its own first; other dtypes have a table of their own."""
+    first = summary.budget.first
+    found = sorted((one for one in summary.comparable if one.dtype in ("float32", first.dtype)), key=lambda one: (one.runtime != first.runtime, one.dtype != first.dtype))
     return list(dict.fromkeys(backend_label(one) for one in found))
 
 
