@@ -15,9 +15,9 @@ from bertnas_jax.search.budget import Budget
 from bertnas_jax.search.evaluated import Evaluated, Finalist
 from bertnas_jax.search.job import Job
 from bertnas_jax.search.latency_limit import LatencyLimit
-from bertnas_jax.search.samplers import InfeasibleBudget
 from bertnas_jax.search.precisions import score_on_dev
-from bertnas_jax.search.side_by_side import Variant, measure_side_by_side, record
+from bertnas_jax.search.samplers import InfeasibleBudget
+from bertnas_jax.search.side_by_side import Variant, measure_side_by_side, on_cores_of, record
 from bertnas_jax.search.simulated import simulated_record
 from bertnas_jax.space import Subnet
 from bertnas_jax.supernet import SharedWeights, extract
@@ -80,7 +80,10 @@ def _build(job: Job, weights: SharedWeights, subnets: Iterable[Subnet]) -> dict[
 
 def _score(job: Job, scorer: SupernetScorer, subnet: Subnet, built: Mapping[Subnet, CompiledModel]) -> float:
     """The score on all of dev, by the compiled model where its numbers are not the shared weights'."""
-    return scorer.on_dev(subnet) if job.precision == "float32" else score_on_dev(job, built[subnet].run)
+    if job.precision == "float32":
+        return scorer.on_dev(subnet)
+    with on_cores_of(job):
+        return score_on_dev(job, built[subnet].run)
 
 
 def _measure(job: Job, built: Mapping[Subnet, CompiledModel]) -> dict[Subnet, Timing]:

@@ -14,14 +14,14 @@ from tqdm import tqdm
 
 from bertnas_jax.compiler import CompiledModel, compile_model, host_target
 from bertnas_jax.data import Encoded
-from bertnas_jax.export import TfliteModel, export_tflite, logit_error, run_examples
+from bertnas_jax.export import export_tflite, logit_error, run_examples
 from bertnas_jax.export.parity import Runner
 from bertnas_jax.latency import Timing
 from bertnas_jax.model import Bert
 from bertnas_jax.search.config import PRECISIONS
 from bertnas_jax.search.evaluated import Precision
 from bertnas_jax.search.job import Job
-from bertnas_jax.search.side_by_side import BASELINE, REFERENCE, Variant
+from bertnas_jax.search.side_by_side import BASELINE, REFERENCE, Variant, on_cores_of, runner_of
 
 PARITY_SENTENCES = 64
 PRECISIONS_FILE = "precisions.json"
@@ -59,9 +59,10 @@ def score_variants(job: Job, model: Bert, variants: Mapping[Variant, CompiledMod
         float32_value = job.folder.read_json("winner.json")["value"]
         found = []
         for variant, made in tqdm(variants.items(), desc="winner on dev by precision", unit="model"):
-            run = TfliteModel(made, job.threads).run if isinstance(made, pathlib.Path) else made.run
-            error = logit_error(model, run, sentences, seq_len)
-            value = float32_value if variant.dtype == "float32" else score_on_dev(job, run)
+            with on_cores_of(job):
+                run = runner_of(job, made)
+                error = logit_error(model, run, sentences, seq_len)
+                value = float32_value if variant.dtype == "float32" else score_on_dev(job, run)
             found.append(Precision(variant.runtime, variant.dtype, value, error.rms, error.max_abs))
         job.folder.write_json(PRECISIONS_FILE, [dataclasses.asdict(one) for one in found])
     return [Precision(**fields) for fields in job.folder.read_json(PRECISIONS_FILE)]

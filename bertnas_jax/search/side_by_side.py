@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import pathlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 from bertnas_jax.compiler import CompiledModel, set_num_threads
 from bertnas_jax.export import TfliteModel, export_tflite
+from bertnas_jax.export.parity import Runner
 from bertnas_jax.latency import Conditions, LatencyRecord, Timing, describe_host, full_inputs, measure_interleaved, pinned, stand_in
 from bertnas_jax.search.job import Job
 from bertnas_jax.space import Subnet
@@ -35,22 +37,28 @@ def conditions_of(job: Job) -> Conditions:
     return Conditions(job.config.budget.seq_len, job.threads, job.bert.num_outputs, job.bert.pooling, job.precision)
 
 
-def measure_side_by_side(job: Job, rounds: int, models: Mapping[Variant, CompiledModel | pathlib.Path] | None = None) -> dict[Variant, Timing]:
-    """Timings of these models, compiled or .tflite files, and of `BASELINE`, which is every round's reference.
+@contextlib.contextmanager
+def on_cores_of(job: Job) -> Iterator[None]:
+    """Runs its body, and compiled models in it, on as many cores as the budget has threads; of two or more, TVM's pool keeps those it began with."""
+    with pinned(job.threads):
+        set_num_threads(job.threads)
+        yield
 
-    The process is bound to as many cores as the budget has threads; of two or more, TVM's pool keeps
-    those it began with.
-    """
-    threads, inputs = job.threads, full_inputs(job.config.budget.seq_len)
-    with pinned(threads):
-        set_num_threads(threads)
-        runs = {}
-        for variant, model in (dict(models or {}) | {BASELINE: bert_base_file(job)}).items():
-            runs[variant] = TfliteModel(model, threads).run if isinstance(model, pathlib.Path) else model.run
+
+def measure_side_by_side(job: Job, rounds: int, models: Mapping[Variant, CompiledModel | pathlib.Path] | None = None) -> dict[Variant, Timing]:
+    """Timings of these models, compiled or .tflite files, and of `BASELINE`, which is every round's reference."""
+    inputs, every = full_inputs(job.config.budget.seq_len), dict(models or {}) | {BASELINE: bert_base_file(job)}
+    with on_cores_of(job):
+        runs = {variant: runner_of(job, model) for variant, model in every.items()}
         names = {variant: "/".join(dataclasses.astuple(variant)) for variant in runs}
         runners = {names[variant]: lambda run=run: run(*inputs) for variant, run in runs.items()}
         timings = measure_interleaved(runners, names[BASELINE], rounds=rounds)
     return {variant: timings[name] for variant, name in names.items()}
+
+
+def runner_of(job: Job, model: CompiledModel | pathlib.Path) -> Runner:
+    """What runs a compiled model, or a .tflite file on the budget's threads."""
+    return TfliteModel(model, job.threads).run if isinstance(model, pathlib.Path) else model.run
 
 
 def bert_base_file(job: Job, dtype: str = "float32") -> pathlib.Path:

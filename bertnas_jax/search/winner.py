@@ -14,12 +14,11 @@ from bertnas_jax.export import CardFacts, TfliteModel, library_file, logit_error
 from bertnas_jax.latency import LatencyRecord
 from bertnas_jax.model import Bert, load_checkpoint, read_config, save_checkpoint
 from bertnas_jax.search.job import Job
-from bertnas_jax.search.precisions import parity_sentences
 from bertnas_jax.search.phone_library import write_phone_library
+from bertnas_jax.search.precisions import parity_sentences
 from bertnas_jax.space import Subnet
 from bertnas_jax.supernet import SharedWeights, extract
 from bertnas_jax.train import SupernetScorer, Teacher, fine_tune, predict_model
-
 
 
 def winner_stage(job: Job, weights: SharedWeights, scorer: SupernetScorer, teacher: Teacher, subnet: Subnet) -> Bert:

@@ -5,11 +5,11 @@ from collections import Counter
 import pytest
 
 from bertnas_jax.compiler import host_target, list_kernels, lower, trace_model
-from bertnas_jax.latency import Conditions, decompose, fill_kernel_table, stand_in, table_residuals
+from bertnas_jax.latency import Conditions, fill_kernel_table, stand_in, table_residuals
 from bertnas_jax.space import Layer, SearchSpace, Subnet
 
 SPACE = SearchSpace(Subnet.uniform(3, 48, 6, 64), (1, 2, 3), (32, 48), (2, 6), (32, 64))
-NARROW_SPACE = SearchSpace(Subnet.uniform(3, 32, 4, 64), (1, 2, 3), (32,), (2, 4), (32, 64))
+NARROW_SPACE = SearchSpace(Subnet.uniform(3, 32, 4, 64), (1, 2, 3), (32,), (2, 4), (64,))
 CONDITIONS = Conditions(seq_len=8, threads=1)
 
 
@@ -25,27 +25,15 @@ def test_the_parts_are_the_compilers_kernels(table):
         assert table.parts.kernels(subnet) == Counter(kernel.signature for kernel in kernels)
 
 
-@pytest.mark.parametrize("precision", ["int8_accurate", "int8_fast"])
-def test_narrow_kernels_add_up_too_and_are_others(table, precision):
+def test_a_narrow_table_is_filled_by_narrow_kernels_that_add_up():
     """A token's scale is found in the kernel before the product, perhaps in the block before: the sums must hold all the same."""
-    conditions = dataclasses.replace(CONDITIONS, precision=precision)
-
-    def kernels_of(subnet):
-        lowered = lower(trace_model(stand_in(subnet, conditions), conditions.seq_len), host_target(), precision=precision)
-        return Counter(kernel.signature for kernel in list_kernels(lowered))
-
-    parts = decompose(NARROW_SPACE, kernels_of)
-    for subnet in (NARROW_SPACE.smallest, Subnet(32, 8, (Layer(4, 64), Layer(2, 32), Layer(4, 32)))):
-        assert parts.kernels(subnet) == kernels_of(subnet)
-    assert any("integer_gemm" in signature for signature in parts.kernels(NARROW_SPACE.largest))
-
-
-def test_a_narrow_table_is_filled_by_narrow_kernels():
     conditions = dataclasses.replace(CONDITIONS, precision="int8_fast")
-    space = dataclasses.replace(NARROW_SPACE, heads=(4,), ffns=(64,))
-    table = fill_kernel_table(space, conditions, host_target(), progress=False)
-    assert table.provenance.conditions == conditions and table.price_ms(space.largest) > 0
-    assert any("integer_gemm" in signature for signature in table.microseconds)
+    table = fill_kernel_table(NARROW_SPACE, conditions, host_target(), progress=False)
+    assert table.provenance.conditions == conditions and any("integer_gemm" in signature for signature in table.microseconds)
+    subnet = Subnet(32, 8, (Layer(4, 64), Layer(2, 64), Layer(4, 64)))
+    kernels = list_kernels(lower(trace_model(stand_in(subnet, conditions), conditions.seq_len), host_target(), precision="int8_fast"))
+    assert table.parts.kernels(subnet) == Counter(kernel.signature for kernel in kernels)
+    assert table.price_ms(subnet) > 0
 
 
 def test_every_subnet_of_the_space_has_a_price(table):
