@@ -70,6 +70,7 @@ def test_every_flagfile_parses_and_says_what_it_costs(path):
         ("--latency_ms=-1", "latency_ms must be 0.0 to 1000000.0"),
         ("--seq_len=32", "seq_len must be at least max_length"),
         ("--threads=0", "threads must be 1 to 256"),
+        ("--precision_tolerance=-1", "precision_tolerance must be 0.0 to 1.0"),
         ("--task=text:corpus.txt", "supernet_output_weight must be 0 for text, which has no labels, got 1.0"),
     ],
 )

@@ -23,7 +23,7 @@ from bertnas_jax.benchmark import write_result
 from bertnas_jax.compiler import compile_model, host_target
 from bertnas_jax.compiler.integer_dot import integer_dots
 from bertnas_jax.data import TaskSpec, encode, load_task, load_tokenizer
-from bertnas_jax.export import TfliteModel
+from bertnas_jax.export import TfliteModel, run_examples
 from bertnas_jax.model import load_checkpoint, read_config
 from tests.export.tensorflow_oracle import convert
 
@@ -44,7 +44,7 @@ def main() -> None:
         path.write_bytes(convert(model, given.seq_len, tf, dtype="int8"))
         models["tflite dynamic range"] = TfliteModel(path)
     dev = encode(task.dev, load_tokenizer(folder), given.seq_len)
-    logits = {name: predict(runner, dev, given.seq_len) for name, runner in models.items()}
+    logits = {name: run_examples(model.run, dev, given.seq_len) for name, model in tqdm(models.items(), unit="model")}
     exact = logits["float32"]
     found = {
         name: {
@@ -59,16 +59,6 @@ def main() -> None:
     fields = {"task": task.name, "sentences": len(dev), "seq_len": given.seq_len, "subnet": model.config.subnet.describe(),
               "rms_logit": float(f"{np.sqrt(np.mean(exact**2)):.4g}"), "instructions": dots, "models": found}  # fmt: skip
     print(f"written to {write_result('int8_accuracy', fields)}")
-
-
-def predict(model, dev, seq_len: int) -> np.ndarray:
-    """Logits [n, C] of every sentence, padded."""
-    found = []
-    for ids, types in tqdm(zip(dev.input_ids, dev.token_type_ids, strict=True), total=len(dev), unit="sentence"):
-        room = seq_len - len(ids)
-        padded = [np.pad(array, (0, room), constant_values=value)[None] for array, value in ((ids, dev.pad_id), (np.ones_like(ids), 0), (types, 0))]
-        found.append(model.run(*padded)[0].copy())
-    return np.array(found)
 
 
 if __name__ == "__main__":

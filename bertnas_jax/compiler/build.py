@@ -39,9 +39,11 @@ def compile_model(model: Callable, seq_len: int, target: tvm.target.Target, prec
     return build(lower(trace_model(model, seq_len), target, precision=precision), target)
 
 
-def compile_lengths(model: Callable, lengths: Sequence[int], target: tvm.target.Target) -> CompiledModel:
+def compile_lengths(
+    model: Callable, lengths: Sequence[int], target: tvm.target.Target, precision: Precision = "float32"
+) -> CompiledModel:
     """The model compiled at several lengths: an input [1, longest] runs at the least that holds its last token."""
-    return build(merge_lengths({length: lower(trace_model(model, length), target) for length in lengths}), target)
+    return build(merge_lengths({length: lower(trace_model(model, length), target, precision=precision) for length in lengths}), target)
 
 
 def build(lowered: tvm.IRModule, target: tvm.target.Target) -> CompiledModel:

@@ -15,6 +15,7 @@ import dataclasses
 import tvm
 from tvm.target import codegen
 
+from bertnas_jax.compiler.precision import Precision
 from bertnas_jax.compiler.targets import is_arm64
 
 _INT32_MAX = 2**31 - 1
@@ -107,6 +108,14 @@ def integer_dots() -> dict[str, IntegerDot]:
     if has("avx2"):
         return _vnni(8) if has("avxvnni") else _madd(8)
     raise ValueError(f"a target of int8 must have AVX2, got {target}; use float32")
+
+
+def check_precision(precision: Precision, target: tvm.target.Target) -> None:
+    """Raises ValueError if the target has no instructions for it; names those that it has some for."""
+    with target:
+        known = ["float32", *integer_dots(), *(["float16"] if is_arm64(target) and codegen.target_has_features("fullfp16", target) else [])]
+    if precision not in known:
+        raise ValueError(f"precision must be one of {', '.join(known)} on {target.attrs['mcpu']}, got {precision!r}; it has no instructions for others")
 
 
 def dot_of(weight_dtype: str) -> IntegerDot:

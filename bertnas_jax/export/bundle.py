@@ -9,6 +9,7 @@ import pathlib
 import tvm
 
 from bertnas_jax.compiler import bucket_lengths, compile_lengths
+from bertnas_jax.compiler.precision import Precision
 from bertnas_jax.export.card import CardFacts, model_card
 from bertnas_jax.export.tflite import export_tflite
 from bertnas_jax.whole_file import whole
@@ -19,15 +20,18 @@ from bertnas_jax.space.subnet import SUBNET_FILE
 TFLITE_FILE, CARD_FILE = "model.tflite", "README.md"
 
 
-def library_file(target: tvm.target.Target) -> str:
-    """The name of the compiled model, which says what CPU it is for, e.g. `model_znver3.so`."""
-    return f"model_{target.attrs.get('mcpu', target.kind.name)}.so"
+def library_file(target: tvm.target.Target, precision: Precision = "float32") -> str:
+    """The name of the compiled model, which says what CPU it is for and in what, e.g. `model_znver3.so` or `model_znver3_int8_fast.so`."""
+    narrow = "" if precision == "float32" else f"_{precision}"
+    return f"model_{target.attrs.get('mcpu', target.kind.name)}{narrow}.so"
 
 
 def write_bundle(
     model: Bert, folder: pathlib.Path, tokenizer_folder: pathlib.Path, seq_len: int, target: tvm.target.Target, facts: CardFacts
 ) -> None:
     """Writes the folder in Hugging Face layout, whole or not at all; it replaces an older one.
+
+    The library is of the facts' precision; the .tflite and the checkpoint are float32.
 
     Raises:
       FileNotFoundError: `tokenizer_folder` holds no tokenizer.
@@ -41,7 +45,7 @@ def write_bundle(
         origin = {"kept_layers": list(facts.kept_layers)} if facts.kept_layers else {}
         (partial / SUBNET_FILE).write_text(json.dumps(dataclasses.asdict(model.config.subnet) | origin) + "\n", encoding="utf-8")
         export_tflite(model, seq_len, partial / TFLITE_FILE)
-        library = library_file(target)
-        compile_lengths(model, bucket_lengths(seq_len), target).save(partial / library)
+        library = library_file(target, facts.precision)
+        compile_lengths(model, bucket_lengths(seq_len), target, facts.precision).save(partial / library)
         card = model_card(facts, model.config.subnet, model.config.vocabulary, seq_len, library)
         (partial / CARD_FILE).write_text(card, encoding="utf-8")

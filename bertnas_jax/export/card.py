@@ -6,6 +6,7 @@ import dataclasses
 from collections.abc import Sequence
 from typing import Protocol, runtime_checkable
 
+from bertnas_jax.compiler.precision import Precision
 from bertnas_jax.space import Subnet, Vocabulary, count_flops, count_parameters
 
 
@@ -16,6 +17,7 @@ class Latency(Protocol):
     model: str
     runtime: str
     device: str
+    dtype: str
     threads: int
     seq_len: int
     source: str
@@ -28,7 +30,10 @@ class Latency(Protocol):
 
 @dataclasses.dataclass(frozen=True)
 class CardFacts:
-    """What a bundle cannot read off the model: the task, the score on it, the teacher's blocks it is made of, the latencies."""
+    """What a bundle cannot read off the model: the task, the score on it, the teacher's blocks it is made of, the latencies.
+
+    `precision` is that of the compiled library, and `library_value` its score where that was taken and is not the model's.
+    """
 
     name: str
     task: str
@@ -36,6 +41,8 @@ class CardFacts:
     value: float
     latencies: Sequence[Latency] = ()
     kept_layers: tuple[int, ...] = ()  # counted from 0; empty if not known
+    precision: Precision = "float32"
+    library_value: float | None = None
 
 
 def model_card(facts: CardFacts, subnet: Subnet, vocabulary: Vocabulary, seq_len: int, library: str) -> str:
@@ -45,7 +52,7 @@ def model_card(facts: CardFacts, subnet: Subnet, vocabulary: Vocabulary, seq_len
         _latency_table(facts.latencies),
         _RUN_TFLITE.format(seq_len=seq_len),
         _RUN_ANDROID.format(seq_len=seq_len, num_outputs=vocabulary.num_outputs),
-        _RUN_LIBRARY.format(seq_len=seq_len, library=library),
+        _RUN_LIBRARY.format(seq_len=seq_len, library=library) + _narrow(facts),
     )
     return "\n".join(section for section in sections if section)
 
@@ -69,13 +76,21 @@ def _header(facts: CardFacts, subnet: Subnet, vocabulary: Vocabulary, seq_len: i
     return f"# {facts.name}\n\nA BERT encoder found by compiler-aware architecture search.\n\n| | |\n|---|---|\n{table}\n"
 
 
+def _narrow(facts: CardFacts) -> str:
+    """What the numbers of the library are, where they are not the checkpoint's."""
+    if facts.precision == "float32":
+        return ""
+    value = "" if facts.library_value is None else f"; {facts.metric} of the library on the dev split: {facts.library_value:.4f}"
+    return f"\nIts products with weights are made of whole numbers ({facts.precision}), the checkpoint and the .tflite are float32{value}.\n"
+
+
 def _latency_table(latencies: Sequence[Latency]) -> str:
     if not latencies:
         return ""
-    columns = ("model", "runtime", "device", "threads", "length", "median ms", "p90 ms", "90 % between", "source")
+    columns = ("model", "runtime", "dtype", "device", "threads", "length", "median ms", "p90 ms", "90 % between", "source")
     head = f"## Latency\n\nBatch 1.\n\n| {' | '.join(columns)} |\n{'|---' * len(columns)}|\n"
     rows = (
-        f"| {latency.model} | {latency.runtime} | {_where(latency)} | {latency.threads} | {latency.seq_len} "
+        f"| {latency.model} | {latency.runtime} | {latency.dtype} | {_where(latency)} | {latency.threads} | {latency.seq_len} "
         f"| {latency.median_ms:.2f} | {_p90(latency)} | {_between(latency)} | {latency.source} |\n"
         for latency in latencies
     )

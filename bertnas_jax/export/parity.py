@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 
 import jax.numpy as jnp
@@ -32,20 +33,39 @@ def pad_example(encoded: Encoded, position: int, seq_len: int) -> Inputs:
     return input_ids, attention_mask, token_type_ids
 
 
-def max_abs_error(model: Bert, run: Runner, encoded: Encoded, seq_len: int) -> float:
-    """The largest absolute difference of any logit over the examples; NaN if any logit is.
+@dataclasses.dataclass(frozen=True)
+class LogitError:
+    """How far logits are off: the largest absolute difference of any, and the root of their mean square; NaN if any logit is."""
+
+    max_abs: float
+    rms: float
+
+
+def run_examples(run: Runner, encoded: Encoded, seq_len: int) -> Float32[np.ndarray, "n C"]:
+    """The logits of every example, padded to L.
+
+    Raises:
+      ValueError: an example is longer than `seq_len`.
+    """
+    return np.concatenate([np.array(run(*pad_example(encoded, position, seq_len))) for position in range(len(encoded))])
+
+
+def logit_error(model: Bert, run: Runner, encoded: Encoded, seq_len: int) -> LogitError:
+    """How far the logits of what was exported are from the model's over the examples.
 
     Raises:
       ValueError: there are no examples, or one is longer than `seq_len`.
     """
     if not len(encoded):
         raise ValueError("parity must be checked on at least one example, got none; encode some sentences")
-    errors = []
-    for position in range(len(encoded)):
-        inputs = pad_example(encoded, position, seq_len)
-        expected = np.asarray(logits_of(model, *map(jnp.asarray, inputs)))
-        errors.append(np.max(np.abs(expected - run(*inputs))))
-    return float(np.max(errors))
+    expected = run_examples(lambda *inputs: logits_of(model, *map(jnp.asarray, inputs)), encoded, seq_len)
+    off = np.abs(expected - run_examples(run, encoded, seq_len))
+    return LogitError(float(np.max(off)), float(np.sqrt(np.mean(off**2))))
+
+
+def max_abs_error(model: Bert, run: Runner, encoded: Encoded, seq_len: int) -> float:
+    """The largest absolute difference of any logit, as `logit_error` finds it."""
+    return logit_error(model, run, encoded, seq_len).max_abs
 
 
 @nnx.jit

@@ -61,7 +61,7 @@ def fill_kernel_table(space: SearchSpace, conditions: Conditions, target: tvm.ta
 
         def kernels_of(subnet: Subnet) -> KernelCounts:
             bar.update()
-            return Counter(kernel.signature for kernel in list_kernels(lower(trace_model(stand_in(subnet, conditions), conditions.seq_len), target)))
+            return Counter(kernel.signature for kernel in list_kernels(_lower(subnet, conditions, target)))
 
         parts = decompose(space, kernels_of)
         compiled = []
@@ -76,8 +76,12 @@ def fill_kernel_table(space: SearchSpace, conditions: Conditions, target: tvm.ta
     return KernelTable(microseconds, overhead_us, parts, Provenance(conditions, describe_host().cpu, versions, date))
 
 
+def _lower(subnet: Subnet, conditions: Conditions, target: tvm.target.Target) -> tvm.IRModule:
+    return lower(trace_model(stand_in(subnet, conditions), conditions.seq_len), target, precision=conditions.precision)
+
+
 def _compile(subnet: Subnet, conditions: Conditions, target: tvm.target.Target) -> _Compiled:
-    lowered = lower(trace_model(stand_in(subnet, conditions), conditions.seq_len), target)
+    lowered = _lower(subnet, conditions, target)
     return build(lowered, target), list_kernels(lowered)
 
 

@@ -22,12 +22,13 @@ class UnpricedKernelError(KeyError):
 
 @dataclasses.dataclass(frozen=True)
 class Conditions:
-    """Under what the kernels of a table run: batch 1, float32, and these."""
+    """Under what the kernels of a table run: batch 1, and these; `precision` is of products with weights (compiler/precision.py)."""
 
     seq_len: int
     threads: int
     num_outputs: int = 2
     pooling: str = "mean"
+    precision: str = "float32"
 
 
 @dataclasses.dataclass(frozen=True)

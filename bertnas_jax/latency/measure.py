@@ -41,6 +41,10 @@ class Timing:
         """The median over rounds of sample / reference of that round."""
         return float(np.median(np.divide(self.samples_ms, self.reference_ms)))
 
+    def over(self, other: Timing) -> float:
+        """The median over rounds of sample / the other's sample of that round, of one measurement."""
+        return float(np.median(np.divide(self.samples_ms, other.samples_ms)))
+
     @property
     def reference_drift(self) -> float:
         """Slowest over fastest median of the reference among quarters of the run: 1 on a steady machine."""

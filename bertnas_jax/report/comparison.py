@@ -72,6 +72,7 @@ def _params_like(summary: Summary, subnet: Subnet) -> int | None:
 
 
 def latencies_of(summary: Summary, contender: Contender) -> tuple[Latency, ...]:
-    """Its latencies under the first limit's conditions, its runtime first."""
+    """Its latencies under the first limit's conditions, its runtime and dtype first."""
+    first = summary.budget.first
     found = [one for one in summary.comparable if one.model == contender.model]
-    return tuple(sorted(found, key=lambda one: (one.runtime != summary.budget.first.runtime, one.source != "measured")))
+    return tuple(sorted(found, key=lambda one: (one.runtime != first.runtime, one.dtype != first.dtype, one.source != "measured")))

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from bertnas_jax.report import figures
-from bertnas_jax.report.labels import runtime_label
+from bertnas_jax.report.labels import backend_label
 from bertnas_jax.report.results import RunResults
 from bertnas_jax.report.summary import Latency, Summary
 
@@ -21,7 +21,7 @@ def key_figures(summary: Summary) -> list[tuple[str, str, str]]:
     cost = f"{_spread(latency)}, budget {figures.milliseconds(summary.budget.first.latency_ms)} ms, {latency.source}"
     return [
         (figures.metric_style(winner.metric).label, score, f"teacher {figures.score(teacher.metric, teacher.value)}"),
-        (f"latency, {runtime_label(latency.runtime)}", f"{figures.milliseconds(latency.median_ms)} ms", cost),
+        (f"latency, {backend_label(latency)}", f"{figures.milliseconds(latency.median_ms)} ms", cost),
         ("against BERT-base on TFLite", figures.factor(summary.speedup_vs_tflite_bert_base), "times as fast"),
         ("parameters", figures.count(winner.params), f"{100 * winner.params / teacher.params:.0f} % of the teacher's"),
         ("FLOPs (2 x MACs)", figures.count(winner.flops), f"{100 * winner.flops / teacher.flops:.0f} % of the teacher's"),
@@ -45,12 +45,20 @@ def score_facts(run: RunResults) -> Facts:
         ("metric", figures.metric_style(task.metric).label),
         ("teacher, fine-tuned", figures.score(task.metric, summary.teacher.value)),
         ("winner, fine-tuned", figures.score(task.metric, winner.value) + _standard_error(summary)),
+        *_float32_fact(summary),
         ("winner before its fine-tuning", figures.score(task.metric, winner.inherited_value)),
         ("winner by the supernet, all of dev", figures.score(task.metric, chosen.accuracy)),
         ("bag of words, a linear model", baseline),
         ("train / dev examples", f"{task.train_examples:,} / {task.dev_examples:,}"),
         ("padding among the tokens", f"{100 * task.pad_share:.1f} %"),
     ]
+
+
+def _float32_fact(summary: Summary) -> Facts:
+    """The winner's score in float32, where the budget is for other numbers."""
+    if summary.parity.tvm_dtype == "float32":
+        return []
+    return [("winner, fine-tuned, in float32", figures.score(summary.task.metric, summary.winner.float32_value))]
 
 
 def _standard_error(summary: Summary) -> str:
@@ -63,7 +71,8 @@ def _standard_error(summary: Summary) -> str:
 
 def parity_facts(summary: Summary) -> Facts:
     parity = summary.parity
-    return [("TFLite", f"{parity.tflite_max_abs_err:.1e}"), ("TVM", f"{parity.tvm_max_abs_err:.1e}")]
+    errors = {"TFLite float32": (parity.tflite_max_abs_err, parity.tflite_rms_err), f"TVM {parity.tvm_dtype}": (parity.tvm_max_abs_err, parity.tvm_rms_err)}
+    return [(name, f"{largest:.1e}, root mean square {rms:.1e}") for name, (largest, rms) in errors.items()]
 
 
 def search_facts(run: RunResults) -> Facts:

@@ -20,7 +20,7 @@ def runtime_label(runtime: str) -> str:
     return _RUNTIMES.get(runtime, runtime)
 
 
-def backend_label(latency: Latency) -> str:
+def backend_label(latency: Latency | Limit) -> str:
     """`TVM`, or `TFLite int8` where the numbers are not the usual float32."""
     name = runtime_label(latency.runtime)
     return name if latency.dtype == "float32" else f"{name} {latency.dtype}"

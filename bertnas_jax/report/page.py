@@ -8,6 +8,7 @@ from bertnas_jax.report import figures, facts
 from bertnas_jax.report.architecture import architecture_svg
 from bertnas_jax.report.budget import Limit
 from bertnas_jax.report.deploy import deploy_steps
+from bertnas_jax.report.dtypes import best_dtypes_sentence, dtype_table
 from bertnas_jax.report.front_plot import front_html
 from bertnas_jax.report.html_table import facts_html
 from bertnas_jax.report.labels import limit_label, price_label
@@ -114,7 +115,14 @@ def _latencies(run: RunResults) -> str:
     note = "Batch 1. Drift is the slowest over the fastest quarter of the reference's runs: 1 on a steady machine." + torn
     records = figures.plural(len(run.latencies), "record")
     every = f"<details><summary>All {records} of latency.jsonl</summary>{_note(note)}{all_latencies_table(run.latencies).html()}</details>"
-    return _section("Latencies and where they are from", latency_table(run.summary).html(), every)
+    return _section("Latencies and where they are from", latency_table(run.summary).html(), every) + _dtypes(run.summary)
+
+
+def _dtypes(summary: Summary) -> str:
+    if summary.best_dtype is None:
+        return ""
+    note = "In float32 the score is the model's; narrower models were run on all of dev. Errors are of logits against the model in float32. "
+    return _section("The winner in every dtype", _note(note + best_dtypes_sentence(summary)), dtype_table(summary).html())
 
 
 def _evidence(run: RunResults) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bertnas_jax.report import figures
 from bertnas_jax.report.budget import Limit
-from bertnas_jax.report.labels import runtime_label
+from bertnas_jax.report.labels import backend_label, runtime_label
 from bertnas_jax.report.summary import Summary
 
 
@@ -59,7 +59,8 @@ def _scores(summary: Summary) -> str:
 
 def _cost(limit: Limit) -> str:
     threads = figures.plural(limit.threads, "thread")
-    cost = f"{figures.milliseconds(limit.winner_ms)} ms on {limit.where} by {runtime_label(limit.runtime)}"
+    runtime = backend_label(limit) if limit.evidence == "measured" else runtime_label(limit.runtime)
+    cost = f"{figures.milliseconds(limit.winner_ms)} ms on {limit.where} by {runtime}"
     if limit.evidence == "measured":
         return f"{cost} with {threads}"
     return f"{cost} (simulated, {figures.interval(limit.low_ms, limit.high_ms)})"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 
 from bertnas_jax.report.budget import EVIDENCE, GPU, Budget, check_positive
+from bertnas_jax.search.evaluated import Precision
 from bertnas_jax.space import Subnet
 
 
@@ -41,10 +42,11 @@ class Teacher:
 
 @dataclasses.dataclass(frozen=True)
 class Winner:
-    """`inherited_value` is its score before its own fine-tuning, `evidence` what `compliant` rests on."""
+    """`value` is its score in the budget's dtype on this machine, `inherited_value` that before its own fine-tuning, `evidence` what `compliant` rests on."""
 
     metric: str
     value: float
+    float32_value: float
     inherited_value: float
     params: int
     flops: int
@@ -108,11 +110,23 @@ class PhoneLibrary:
 
 @dataclasses.dataclass(frozen=True)
 class Parity:
-    """Largest difference of a logit between each exported file and the model."""
+    """The difference of a logit between each exported file and the model, the largest and the root mean square; the TVM file is of `tvm_dtype`."""
 
     tflite_max_abs_err: float
+    tflite_rms_err: float
     tvm_max_abs_err: float
+    tvm_rms_err: float
+    tvm_dtype: str
     sentences: int
+
+
+@dataclasses.dataclass(frozen=True)
+class BestDtype:
+    """The fastest dtypes: of our winner, scoring at most `tolerance` below float32, and of BERT-base on TFLite."""
+
+    winner: str
+    bert_base: str
+    tolerance: float
 
 
 @dataclasses.dataclass(frozen=True)
@@ -138,6 +152,10 @@ class Summary:
     winner: Winner
     latencies: tuple[Latency, ...]
     speedup_vs_tflite_bert_base: float
+    speedup_best_dtype: float | None
+    speedup_both_best_dtype: float | None
+    best_dtype: BestDtype | None
+    precisions: tuple[Precision, ...]
     search: Search
     parity: Parity
     phone_library: PhoneLibrary | None
@@ -147,6 +165,8 @@ class Summary:
     date: str
 
     def __post_init__(self):
+        if (self.best_dtype is None) != (self.speedup_best_dtype is None) or (self.best_dtype is None) != (self.speedup_both_best_dtype is None):
+            raise ValueError(f"best_dtype must come with both of its speed-ups, got {self.best_dtype}")
         blocks = self.teacher.subnet.depth
         if len(self.kept_layers) != self.subnet.depth or not set(self.kept_layers) <= set(range(blocks)):
             raise ValueError(
@@ -184,6 +204,11 @@ class Summary:
     def winner_latency(self) -> Latency:
         """The latency that the first limit is about."""
         return self.at_budget("winner", self.budget.first.runtime)
+
+    def winner_value(self, latency: Latency) -> float:
+        """The winner's score in the numbers that a latency of it is for."""
+        scores = {(one.runtime, one.dtype): one.value for one in self.precisions}
+        return scores.get((latency.runtime, latency.dtype), self.winner.float32_value)
 
     def speedup(self, latency: Latency) -> float | None:
         """How many times as fast as BERT-base on TFLite under the same conditions; None if that is not known."""

@@ -37,8 +37,9 @@ def comparison_table(run: RunResults) -> Table:
 
 
 def _runtimes(summary: Summary) -> list[str]:
-    """The runtimes with any latency under the first limit's conditions, its own first."""
-    found = sorted(summary.comparable, key=lambda one: one.runtime != summary.budget.first.runtime)
+    """The runtimes with any latency in float32 or as the first limit says, its own first; other dtypes have a table of their own."""
+    first = summary.budget.first
+    found = sorted((one for one in summary.comparable if one.dtype in ("float32", first.dtype)), key=lambda one: (one.runtime != first.runtime, one.dtype != first.dtype))
     return list(dict.fromkeys(backend_label(one) for one in found))
 
 
@@ -54,12 +55,18 @@ def finalists_table(run: RunResults) -> Table:
     """A row a finalist: its score, its price, and its latency under each limit, measured here or simulated elsewhere."""
     metric = run.summary.winner.metric
     measured = any(one.measured_ms is not None for one in run.finalists)
-    head = ["finalist", f"{metric}, supernet, all of dev", f"{price_label(run.summary.budget.first)} ms"]
+    head = ["finalist", f"{metric}, supernet{_narrow(run.summary)}, all of dev", f"{price_label(run.summary.budget.first)} ms"]
     head += ["measured ms", "p90 ms", "measured / table"] if measured else []
     head += [f"{latency.place}, simulated ms" for latency in run.finalists[0].simulated]
     rows = [(*_finalist_cells(one, metric, measured), _yes(one.meets_budget)) for one in run.finalists]
     chosen = next(i for i, one in enumerate(run.finalists) if one.chosen)
     return Table((*head, "meets budget"), rows, wrapped=0, strong_row=chosen)
+
+
+def _narrow(summary: Summary) -> str:
+    """In what finalists were scored, if not in the supernet's float32."""
+    here = [limit.dtype for limit in summary.budget.limits if limit.evidence == "measured" and limit.dtype != "float32"]
+    return f" in {here[0]}" if here else ""
 
 
 def _finalist_cells(one: Finalist, metric: str, measured: bool) -> list[str]:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from bertnas_jax.report import figures
 from bertnas_jax.report.comparison import Contender, bert_base, latencies_of, teacher, winner
+from bertnas_jax.report.dtypes import best_dtypes_sentence
 from bertnas_jax.report.labels import backend_label, model_label
 from bertnas_jax.report.recommendation import recommend
 from bertnas_jax.report.summary import Latency, Summary
@@ -27,7 +28,7 @@ def terminal_table(summary: Summary) -> str:
         for latency in latencies_of(summary, contender)
     ]
     where = f"{first.where}, {figures.plural(first.threads, 'thread')}, {first.seq_len} tokens, batch 1; factors over BERT-base on TFLite"
-    return "\n".join([_clip(where), *_aligned([head, *rows]), *textwrap.wrap(recommend(summary), WIDTH)])
+    return "\n".join([_clip(where), *_aligned([head, *rows]), *textwrap.wrap(best_dtypes_sentence(summary), WIDTH), *textwrap.wrap(recommend(summary), WIDTH)])
 
 
 def _row(summary: Summary, contender: Contender, latency: Latency) -> tuple[str, ...]:
@@ -38,7 +39,7 @@ def _row(summary: Summary, contender: Contender, latency: Latency) -> tuple[str,
         figures.milliseconds(latency.median_ms),
         figures.milliseconds(latency.p90_ms),
         figures.factor(summary.speedup(latency)),
-        figures.score(summary.winner.metric, contender.value),
+        figures.score(summary.winner.metric, summary.winner_value(latency) if contender.model == "winner" else contender.value),
         figures.count(contender.params),
         figures.count(contender.flops),
     )

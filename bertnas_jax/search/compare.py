@@ -6,14 +6,24 @@ import dataclasses
 import pathlib
 from collections.abc import Mapping
 
-from bertnas_jax.compiler import compile_model, host_target
+from bertnas_jax.compiler import CompiledModel, compile_model, host_target
 from bertnas_jax.export import export_tflite
 from bertnas_jax.latency import LatencyRecord, Timing, append_records, stand_in
 from bertnas_jax.model import Bert
 from bertnas_jax.search.budget import Budget, Cost, PricedLimit
 from bertnas_jax.search.finalists import meets
 from bertnas_jax.search.job import Job
-from bertnas_jax.search.side_by_side import BERT_BASE, REFERENCE, conditions_of, drop_bert_base, measure_side_by_side, record
+from bertnas_jax.search.precisions import BASELINE_INT8, NO_DTYPES, WINNER, best_dtypes, score_variants, winner_variants
+from bertnas_jax.search.side_by_side import (
+    BERT_BASE,
+    REFERENCE,
+    Variant,
+    bert_base_file,
+    conditions_of,
+    drop_bert_base,
+    measure_side_by_side,
+    record,
+)
 from bertnas_jax.search.simulated import baseline_of, simulated_record
 from bertnas_jax.search.winner import Exported
 from bertnas_jax.space import Subnet
@@ -21,23 +31,28 @@ from bertnas_jax.space import Subnet
 COMPARISON_FILE = "comparison.json"
 
 
-def compare_stage(job: Job, exported: Exported, winner: Subnet, teacher: Bert, budget: Budget) -> dict:
-    """Latencies of the three models, the winner's speed-up under the first limit, and whether it meets each and all.
+def compare_stage(job: Job, exported: Exported, winner: Bert, teacher: Bert, budget: Budget) -> dict:
+    """Latencies of the three models, the winner's speed-up under the first limit and in the best dtypes, and whether it meets each and all.
 
     What is measured is of one interleaved measurement with BERT-base on TFLite in each round; the
     speed-up is the median over rounds of their ratio.
     """
     if not job.folder.has(COMPARISON_FILE):
-        subnets = {"winner": winner, "teacher": teacher.config.subnet, REFERENCE: BERT_BASE}
-        timings = _measure(job, exported, teacher) if budget.host else {}
-        records = [record(job, model, subnets[model], runtime, timing) for (model, runtime), timing in timings.items()]
+        subnet = winner.config.subnet
+        subnets = {"winner": subnet, "teacher": teacher.config.subnet, REFERENCE: BERT_BASE}
+        variants = winner_variants(job, winner, exported.library, exported.tflite) if budget.host else {}
+        precisions = score_variants(job, winner, variants) if variants else []
+        timings = _measure(job, variants, teacher) if variants else {}
+        records = [record(job, one.model, subnets[one.model], one.runtime, timing, one.dtype) for one, timing in timings.items()]
         records += [one for limit in budget.elsewhere for one in _simulated(limit, subnets)]
         append_records(job.path("latency.jsonl"), records)
-        limits = [_on_limit(limit, winner, timings) for limit in budget.latencies]
-        sizes = [_on_size(exported, cost, winner) for cost in budget.sizes]
+        limits = [_on_limit(limit, subnet, timings) for limit in budget.latencies]
+        sizes = [_on_size(exported, cost, subnet) for cost in budget.sizes]
         comparison = {
             "latencies": [dataclasses.asdict(one) for one in records],
             "speedup_vs_tflite_bert_base": limits[0]["speedup_vs_tflite_bert_base"],
+            **(best_dtypes(precisions, timings, job.config.budget.precision_tolerance) if precisions else NO_DTYPES),
+            "precisions": [dataclasses.asdict(one) for one in precisions],
             "compliant": all(one["compliant"] for one in (*limits, *sizes)),
             "limits": limits,
             "sizes": sizes,
@@ -55,7 +70,7 @@ def _simulated(limit: PricedLimit, subnets: Mapping[str, Subnet]) -> list[Latenc
     return found if baseline == place else [*found, simulated_record(baseline, REFERENCE, BERT_BASE)]
 
 
-def _on_limit(limit: PricedLimit, winner: Subnet, timings: Mapping[tuple[str, str], Timing]) -> dict:
+def _on_limit(limit: PricedLimit, winner: Subnet, timings: Mapping[Variant, Timing]) -> dict:
     """The winner's latency under a limit, how it is known, and whether it is met."""
     asked = limit.limit
     fields = dataclasses.asdict(asked.place) | {
@@ -65,7 +80,7 @@ def _on_limit(limit: PricedLimit, winner: Subnet, timings: Mapping[tuple[str, st
         "knowledge": limit.knowledge,
     }
     if asked.place.is_host:
-        timing = timings["winner", "tvm"]
+        timing = timings[Variant(WINNER, "tvm", asked.place.dtype)]
         compliant, speedup = meets(asked, timing, margin=0.0), 1 / timing.ratio
         return fields | _known("measured", timing.median_ms, None, None, compliant, speedup)
     known = limit.simulated(winner)
@@ -89,14 +104,15 @@ def _on_size(exported: Exported, cost: Cost, winner: Subnet) -> dict:
     return {"name": cost.name, "unit": cost.unit, "most": cost.most, "value": value, "compliant": value <= cost.most}
 
 
-def _measure(job: Job, exported: Exported, teacher: Bert) -> dict[tuple[str, str], Timing]:
+def _measure(job: Job, winners: Mapping[Variant, CompiledModel | pathlib.Path], teacher: Bert) -> dict[Variant, Timing]:
+    """The winner in every precision, teacher and BERT-base in float32, BERT-base in TensorFlow Lite's int8."""
     seq_len, target = job.config.budget.seq_len, host_target()
     teacher_file: pathlib.Path = job.path("baseline/teacher.tflite")
     export_tflite(teacher, seq_len, teacher_file)
-    compiled = {
-        "winner": exported.library,
-        "teacher": compile_model(teacher, seq_len, target),
-        REFERENCE: compile_model(stand_in(BERT_BASE, conditions_of(job)), seq_len, target),
+    others = {
+        Variant("teacher", "tvm"): compile_model(teacher, seq_len, target),
+        Variant(REFERENCE, "tvm"): compile_model(stand_in(BERT_BASE, conditions_of(job)), seq_len, target),
+        Variant("teacher", "tflite"): teacher_file,
+        BASELINE_INT8: bert_base_file(job, "int8"),
     }
-    files = {"winner": exported.tflite, "teacher": teacher_file}
-    return measure_side_by_side(job, job.config.measure_rounds, compiled, files)
+    return measure_side_by_side(job, job.config.measure_rounds, dict(winners) | others)

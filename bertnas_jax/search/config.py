@@ -11,6 +11,7 @@ from bertnas_jax.train.supernet_config import SupernetConfig
 
 
 SIMULATED_MARGINS = ("upper", "median")
+PRECISIONS = ("float32", "int8_accurate", "int8_fast")  # those of bertnas_jax.compiler that x86 has; it takes seconds to load
 
 
 @dataclasses.dataclass(frozen=True)
@@ -26,17 +27,26 @@ class BudgetConfig:
         "Further latency limits by commas, each DEVICE/CORES/RUNTIME/DTYPE/TOKENS: MS, such as 'pixel_4/1 large/tflite/float32: 30, "
         "galaxy_s20/gpu: 25, pixel_6/2 large: 12x'. RUNTIME (tflite; or tvm, our own kernels), DTYPE (float32; float16 on a gpu) and TOKENS (--seq_len) may be left "
         "out; 12x is a speed-up over BERT-base on TFLite there. Phones are simulated: python -m bertnas_jax.latency --list names them and "
-        "their cores. This machine is host/2 threads/tvm. The front is drawn over the first limit.",
+        "their cores. This machine is host/2 threads/tvm, its DTYPE --precision or one of its values. The front is drawn over the first limit.",
     )
     device: str = knob("host", "Where --latency_ms or --speedup_over_bert_base counts: 'host', this machine. Phones are given by --limits.")
     runtime: str = knob("tvm", "The runtime these two are for; the winner is measured on TensorFlow Lite too.", choices=("tvm",))
     threads: int = knob(1, "Cores of this machine that the model may use.", lower=1, upper=256)
+    precision: str = knob(
+        "float32",
+        "Numbers that products with weights are made of on this machine: the winner is priced, measured, scored and compiled so; int8_accurate "
+        "has 8-bit weights and wider activations, int8_fast bytes for both. The .tflite stays float32.",
+        choices=PRECISIONS,
+    )
+    precision_tolerance: float = knob(
+        0.005, "How far below its score in float32 the winner may be in a precision that is to count as its best one.", lower=0.0, upper=1.0
+    )
     seq_len: int = knob(64, "Tokens of the deployed model's input; shorter sentences are padded.", lower=8, upper=512)
     latency_ms: float = knob(
         0.0, "The limit on this machine in ms for one sentence; 0 for none, or if it is given as a speed-up.", lower=0.0, upper=1e6
     )
     speedup_over_bert_base: float = knob(
-        0.0, "The same as a factor over BERT-base on TFLite, same device, threads, length and float32; 0 for none, or if in ms.", lower=0.0, upper=1e6
+        0.0, "The same as a factor over BERT-base on TFLite in float32, same device, threads and length; 0 for none, or if in ms.", lower=0.0, upper=1e6
     )
     margin: float = knob(0.05, "Finalists must be this share under a limit that is measured, so that noise does not decide.", lower=0.0, upper=0.5)
     simulated_margin: str = knob(

@@ -1,4 +1,4 @@
-"""Subnets with what is known of them, and which of them no other beats."""
+"""Subnets with what is known of them, which of them no other beats, and the winner in several precisions."""
 
 from __future__ import annotations
 
@@ -36,7 +36,9 @@ class SimulatedLatency:
 
 @dataclasses.dataclass(frozen=True)
 class Finalist:
-    """A Subnet with its score by the supernet on all of dev, its price on the first limit, and what is known of every limit.
+    """A Subnet with its score by the supernet's weights on all of dev, its price on the first limit, and what is known of every limit.
+
+    The score is in the precision of the budget for this machine: of the compiled model, if that is not float32.
 
     Its measured latency is None where no limit is of this machine.
 
@@ -62,6 +64,17 @@ class Finalist:
     def latency_ms(self) -> float:
         """The measured one, or else the price."""
         return self.table_ms if self.measured_ms is None else self.measured_ms
+
+
+@dataclasses.dataclass(frozen=True)
+class Precision:
+    """The winner in one runtime's numbers: its score on all of dev, and how far its logits are from the model's."""
+
+    runtime: str
+    dtype: str
+    value: float
+    rms_err: float
+    max_abs_err: float
 
 
 def pareto_front(evaluated: Iterable[Evaluated]) -> list[Evaluated]:

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 
 from tqdm import tqdm
 
-from bertnas_jax.compiler import compile_model, host_target
+from bertnas_jax.compiler import CompiledModel, compile_model, host_target
 from bertnas_jax.latency import Timing, append_records
 from bertnas_jax.train import SupernetScorer
 from bertnas_jax.search.budget import Budget
 from bertnas_jax.search.evaluated import Evaluated, Finalist
 from bertnas_jax.search.job import Job
 from bertnas_jax.search.latency_limit import LatencyLimit
+from bertnas_jax.search.precisions import score_on_dev
 from bertnas_jax.search.samplers import InfeasibleBudget
-from bertnas_jax.search.side_by_side import measure_side_by_side, record
+from bertnas_jax.search.side_by_side import Variant, measure_side_by_side, on_cores_of, record
 from bertnas_jax.search.simulated import simulated_record
 from bertnas_jax.space import Subnet
 from bertnas_jax.supernet import SharedWeights, extract
@@ -60,21 +61,36 @@ def _heats(job: Job, evaluated: list[Evaluated]) -> Iterator[list[Evaluated]]:
 
 
 def _run_heat(job: Job, weights: SharedWeights, scorer: SupernetScorer, heat: list[Evaluated], budget: Budget) -> list[Finalist]:
-    scores = {one.subnet: scorer.on_dev(one.subnet) for one in tqdm(heat, desc="finalists", unit="subnet")}
-    timings = _measure(job, weights, scores) if budget.host else {}
-    records = [record(job, "finalist", subnet, "tvm", timing) for subnet, timing in timings.items()]
+    built = _build(job, weights, [one.subnet for one in heat]) if budget.host else {}
+    scores = {one.subnet: _score(job, scorer, one.subnet, built) for one in tqdm(heat, desc="finalists", unit="subnet")}
+    timings = _measure(job, built) if built else {}
+    records = [record(job, "finalist", subnet, "tvm", timing, job.precision) for subnet, timing in timings.items()]
     records += [simulated_record(limit.limit.place, "finalist", one.subnet) for limit in budget.elsewhere for one in heat]
     append_records(job.path("latency.jsonl"), records)
     return [_finalist(job, one, scores[one.subnet], timings.get(one.subnet), budget) for one in heat]
 
 
-def _measure(job: Job, weights: SharedWeights, subnets: Iterable[Subnet]) -> dict[Subnet, Timing]:
-    """Timings of the compiled Subnets, in turn."""
+def _build(job: Job, weights: SharedWeights, subnets: Iterable[Subnet]) -> dict[Subnet, CompiledModel]:
+    """The Subnets compiled in the budget's precision."""
     built, seq_len, target = {}, job.config.budget.seq_len, host_target()
     for subnet in tqdm(subnets, desc="building finalists", unit="subnet"):
-        built[subnet] = compile_model(extract(weights, job.space, job.bert, subnet), seq_len, target)
-    measured = measure_side_by_side(job, _ROUNDS, {subnet.describe(): model for subnet, model in built.items()})
-    return {subnet: measured[subnet.describe(), "tvm"] for subnet in built}
+        built[subnet] = compile_model(extract(weights, job.space, job.bert, subnet), seq_len, target, job.precision)
+    return built
+
+
+def _score(job: Job, scorer: SupernetScorer, subnet: Subnet, built: Mapping[Subnet, CompiledModel]) -> float:
+    """The score on all of dev, by the compiled model where its numbers are not the shared weights'."""
+    if job.precision == "float32":
+        return scorer.on_dev(subnet)
+    with on_cores_of(job):
+        return score_on_dev(job, built[subnet].run)
+
+
+def _measure(job: Job, built: Mapping[Subnet, CompiledModel]) -> dict[Subnet, Timing]:
+    """Timings of the compiled Subnets, in turn."""
+    variants = {subnet: Variant(subnet.describe(), "tvm", job.precision) for subnet in built}
+    measured = measure_side_by_side(job, _ROUNDS, {variants[subnet]: model for subnet, model in built.items()})
+    return {subnet: measured[variant] for subnet, variant in variants.items()}
 
 
 def _finalist(job: Job, one: Evaluated, accuracy: float, timing: Timing | None, budget: Budget) -> Finalist:

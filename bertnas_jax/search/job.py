@@ -6,6 +6,8 @@ import dataclasses
 import pathlib
 
 from bertnas_jax.compiler import Tuning, host_target, shipped_tuning
+from bertnas_jax.compiler.integer_dot import check_precision
+from bertnas_jax.compiler.precision import Precision
 from bertnas_jax.latency import usable_cores
 from bertnas_jax.search.config import SearchConfig
 from bertnas_jax.search.latency_limit import LatencyLimit, limits_of
@@ -25,6 +27,11 @@ class Job(TrainJob):
         """How many cores of this machine a model may use here."""
         return next((limit.place.threads for limit in self.limits if limit.place.is_host), self.config.budget.threads)
 
+    @property
+    def precision(self) -> Precision:
+        """Of what numbers a model's products with weights are made here."""
+        return next((limit.place.dtype for limit in self.limits if limit.place.is_host), "float32")
+
 
 def open_job(config: SearchConfig) -> Job:
     """The job of a configuration, with its run folder.
@@ -40,6 +47,9 @@ def open_job(config: SearchConfig) -> Job:
             '--limits="pixel_4/1 large/tflite/float32: 30"'
         )
     limits = limits_of(config.budget)
+    for limit in limits:
+        if limit.place.is_host:
+            check_precision(limit.place.dtype, host_target())
     tuning = _known_tuning(config.tuning)
     cores = len(usable_cores())
     for threads in (config.budget.threads, *(limit.place.threads for limit in limits if limit.place.is_host)):

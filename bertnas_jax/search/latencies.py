@@ -10,7 +10,7 @@ from bertnas_jax.latency import KernelTable, append_records, fill_kernel_table
 from bertnas_jax.search.budget import Budget, PricedLimit, priced_elsewhere, priced_on_host, size_limits
 from bertnas_jax.search.job import Job
 from bertnas_jax.search.latency_limit import LatencyLimit
-from bertnas_jax.search.side_by_side import BERT_BASE, REFERENCE, conditions_of, measure_side_by_side, record
+from bertnas_jax.search.side_by_side import BASELINE, BERT_BASE, REFERENCE, conditions_of, measure_side_by_side, record
 from bertnas_jax.search.simulated import baseline_of, simulated_record
 from bertnas_jax.search.survey import survey
 
@@ -40,7 +40,7 @@ def latency_stage(job: Job) -> Budget:
 def _limit_fields(job: Job, limit: LatencyLimit) -> dict[str, float]:
     """The limit in ms, as it stands beside BERT-base's latency on TensorFlow Lite, and that latency."""
     if limit.place.is_host:
-        timing = measure_side_by_side(job, _ROUNDS)[REFERENCE, "tflite"]
+        timing = measure_side_by_side(job, _ROUNDS)[BASELINE]
         known = record(job, REFERENCE, BERT_BASE, "tflite", timing)
         fill_kernel_table(job.space, conditions_of(job), host_target()).save(job.path(_TABLE_FILE))
     else:
@@ -50,8 +50,21 @@ def _limit_fields(job: Job, limit: LatencyLimit) -> dict[str, float]:
     return {"latency_ms": latency_ms, "bert_base_ms": known.median_ms}
 
 
+def _kernel_table(job: Job) -> KernelTable:
+    """That of the run folder.
+
+    Raises:
+      ValueError: its kernels are not those of this run; a folder may be older than a knob of the budget.
+    """
+    path = job.path(_TABLE_FILE)
+    table, wanted = KernelTable.load(path), conditions_of(job)
+    if table.provenance.conditions != wanted:
+        raise ValueError(f"{path} must be of {wanted}, got {table.provenance.conditions}; choose another --workdir")
+    return table
+
+
 def _priced(job: Job, limit: LatencyLimit, latency_ms: float, bert_base_ms: float) -> PricedLimit:
     asked = job.config.budget
     if limit.place.is_host:
-        return priced_on_host(limit, latency_ms, bert_base_ms, job.space, KernelTable.load(job.path(_TABLE_FILE)), asked.margin)
+        return priced_on_host(limit, latency_ms, bert_base_ms, job.space, _kernel_table(job), asked.margin)
     return priced_elsewhere(limit, latency_ms, bert_base_ms, job.space, asked.simulated_margin)

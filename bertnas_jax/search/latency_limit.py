@@ -9,7 +9,7 @@ import re
 from bertnas_jax.latency.devices import core_set, load_profile
 from bertnas_jax.latency.simulate.gpu_roofline import GPU_DTYPE, gpu_of
 from bertnas_jax.latency.simulate.machine import check_dtype
-from bertnas_jax.search.config import BudgetConfig
+from bertnas_jax.search.config import PRECISIONS, BudgetConfig
 from bertnas_jax.search.simulated_runtimes import SIMULATED_RUNTIMES
 
 HOST, GPU = "host", "gpu"
@@ -52,9 +52,9 @@ def limits_of(budget: BudgetConfig) -> tuple[LatencyLimit, ...]:
     Raises:
       ValueError: a text is no limit, names what there is not, or there are two for one place or for the host.
     """
-    limits = [parse_limit(text, budget.seq_len) for text in budget.limits]
+    limits = [parse_limit(text, budget.seq_len, budget.precision) for text in budget.limits]
     if budget.latency_ms > 0 or budget.speedup_over_bert_base > 0:
-        limits.insert(0, LatencyLimit(host_place(budget.threads, budget.seq_len), budget.latency_ms, budget.speedup_over_bert_base))
+        limits.insert(0, LatencyLimit(host_place(budget.threads, budget.seq_len, budget.precision), budget.latency_ms, budget.speedup_over_bert_base))
     places = [limit.place for limit in limits]
     for place in places:
         if places.count(place) > 1:
@@ -70,16 +70,25 @@ def limits_of(budget: BudgetConfig) -> tuple[LatencyLimit, ...]:
             raise ValueError(
                 f"a limit of the host must be for --seq_len={budget.seq_len}, got {place.seq_len} tokens; the winner is built at --seq_len"
             )
+    _check_precision(budget.precision, hosts)
     return tuple(limits)
 
 
-def host_place(threads: int, seq_len: int) -> Place:
+def _check_precision(asked: str, hosts: list[Place]) -> None:
+    """Raises ValueError if --precision is for no limit, or not what the limit of the host says."""
+    if asked == "float32" or [place.dtype for place in hosts] == [asked]:
+        return
+    told = f"one of {hosts[0].dtype}; leave one of them out" if hosts else 'none of this machine; give --latency_ms, or --limits="host/1 thread: 6"'
+    raise ValueError(f"precision must be that of a limit of the host, got {asked} and {told}")
+
+
+def host_place(threads: int, seq_len: int, precision: str) -> Place:
     """This machine, with the compiled runtime."""
-    return Place(HOST, "1 thread" if threads == 1 else f"{threads} threads", "tvm", "float32", threads, seq_len)
+    return Place(HOST, "1 thread" if threads == 1 else f"{threads} threads", "tvm", precision, threads, seq_len)
 
 
-def parse_limit(text: str, seq_len: int) -> LatencyLimit:
-    """The limit of a text; `seq_len` tokens if it does not say how many.
+def parse_limit(text: str, seq_len: int, precision: str = "float32") -> LatencyLimit:
+    """The limit of a text; `seq_len` tokens if it does not say how many, and `precision` on the host if not which.
 
     Raises:
       ValueError: the text is no limit, or names a device, cores, runtime or dtype that there is not; the message lists the nearest.
@@ -90,14 +99,15 @@ def parse_limit(text: str, seq_len: int) -> LatencyLimit:
         raise ValueError(f"limits must be {_FORM}, got {text!r}; e.g. {_EXAMPLE}{_cores_known(fields[0])}")
     if len(fields) == 5:
         seq_len = _tokens(fields.pop(), text)
-    place = _place(*fields, seq_len=seq_len)
+    if fields[0] == HOST:
+        place = _place_on_host(*fields[1:], seq_len=seq_len, precision=precision)
+    else:
+        place = _place(*fields, seq_len=seq_len)
     value = _allowed(allowed.strip(), text)
     return LatencyLimit(place, 0.0, value) if allowed.strip().endswith("x") else LatencyLimit(place, value)
 
 
 def _place(device: str, cores: str, runtime: str = "", dtype: str = "", *, seq_len: int) -> Place:
-    if device == HOST:
-        return _place_on_host(cores, runtime or "tvm", dtype or "float32", seq_len)
     profile, runtime = load_profile(device), runtime or "tflite"
     if runtime not in SIMULATED_RUNTIMES:
         raise ValueError(f"the runtime on {device} must be one of {', '.join(SIMULATED_RUNTIMES)}, got {runtime!r}; others are not simulated")
@@ -116,13 +126,15 @@ def _place(device: str, cores: str, runtime: str = "", dtype: str = "", *, seq_l
     return Place(device, chosen.describe(), runtime, dtype or "float32", chosen.threads, seq_len)
 
 
-def _place_on_host(cores: str, runtime: str, dtype: str, seq_len: int) -> Place:
+def _place_on_host(cores: str, runtime: str = "tvm", dtype: str = "", *, seq_len: int, precision: str) -> Place:
     threads = _HOST_CORES.fullmatch(cores)
     if threads is None or not 1 <= int(threads[1]) <= 256:
         raise ValueError(f"the cores of host must be threads, such as '1 thread' or '2 threads', got {cores!r}; write host/2 threads/tvm/float32: 20")
-    if (runtime, dtype) != ("tvm", "float32"):
-        raise ValueError(f"a limit of the host must be for tvm/float32, got {runtime}/{dtype}; TensorFlow Lite is measured beside it")
-    return host_place(int(threads[1]), seq_len)
+    if runtime != "tvm":
+        raise ValueError(f"a limit of the host must be for tvm, got {runtime!r}; TensorFlow Lite is measured beside it")
+    if dtype and dtype not in PRECISIONS:
+        raise ValueError(f"the dtype of a limit of the host must be one of {', '.join(PRECISIONS)}, got {dtype!r}; int8_accurate is the safe choice of int8")
+    return host_place(int(threads[1]), seq_len, dtype or precision)
 
 
 def _tokens(text: str, limit: str) -> int:

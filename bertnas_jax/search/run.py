@@ -9,7 +9,7 @@ from bertnas_jax.search.explore import search_stage
 from bertnas_jax.search.finalists import finalists_stage
 from bertnas_jax.search.job import Job, open_job
 from bertnas_jax.search.latencies import latency_stage
-from bertnas_jax.search.summary import summarise
+from bertnas_jax.search.summary import summarise, value_in_budget
 from bertnas_jax.search.tuned import tuning_stage
 from bertnas_jax.search.winner import export_stage, winner_stage, write_card
 from bertnas_jax.supernet import SharedWeights, Supernet
@@ -57,8 +57,8 @@ def _run(job: Job, watch: Stopwatch) -> dict:
     with watch.stage("export", "TensorFlow Lite and compiled files, held against the model"):
         exported = export_stage(job, winner)
     with watch.stage("comparison", "winner, teacher and BERT-base side by side"):
-        comparison = compare_stage(job, exported, subnet, teacher.model, budget)
-        write_card(job, winner, [LatencyRecord.from_fields(fields) for fields in comparison["latencies"]])
+        comparison = compare_stage(job, exported, winner, teacher.model, budget)
+        write_card(job, winner, [LatencyRecord.from_fields(fields) for fields in comparison["latencies"]], value_in_budget(job, comparison))
     summary = summarise(job, teacher, winner, comparison, exported, watch.seconds)
     job.folder.write_json("summary.json", summary)
     return job.folder.read_json("summary.json")

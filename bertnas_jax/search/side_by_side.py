@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
+import dataclasses
 import pathlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 from bertnas_jax.compiler import CompiledModel, set_num_threads
 from bertnas_jax.export import TfliteModel, export_tflite
+from bertnas_jax.export.parity import Runner
 from bertnas_jax.latency import Conditions, LatencyRecord, Timing, describe_host, full_inputs, measure_interleaved, pinned, stand_in
 from bertnas_jax.search.job import Job
 from bertnas_jax.space import Subnet
@@ -14,54 +17,72 @@ from bertnas_jax.space import Subnet
 BERT_BASE = Subnet.uniform(12, 768, 12, 3072)  # Source: arXiv 1810.04805, section 3
 REFERENCE = "bert_base"
 _VOCABULARY = 30_522  # of bert-base-uncased
-_BERT_BASE_FILE = "baseline/bert_base.tflite"
+_BERT_BASE_FILES = {"float32": "baseline/bert_base.tflite", "int8": "baseline/bert_base_int8.tflite"}
+
+
+@dataclasses.dataclass(frozen=True)
+class Variant:
+    """A model as a runtime runs it, in numbers of that dtype."""
+
+    model: str
+    runtime: str
+    dtype: str = "float32"
+
+
+BASELINE = Variant(REFERENCE, "tflite")  # what every speed-up is over
 
 
 def conditions_of(job: Job) -> Conditions:
     """Under what the models of a job run."""
-    return Conditions(job.config.budget.seq_len, job.threads, job.bert.num_outputs, job.bert.pooling)
+    return Conditions(job.config.budget.seq_len, job.threads, job.bert.num_outputs, job.bert.pooling, job.precision)
 
 
-def measure_side_by_side(
-    job: Job, rounds: int, tvm: Mapping[str, CompiledModel] | None = None, tflite: Mapping[str, pathlib.Path] | None = None
-) -> dict[tuple[str, str], Timing]:
-    """Timings by (name, runtime) of these models and of BERT-base on TensorFlow Lite, which is every round's reference.
-
-    The process is bound to as many cores as the budget has threads; of two or more, TVM's pool keeps
-    those it began with.
-    """
-    threads, inputs = job.threads, full_inputs(job.config.budget.seq_len)
-    files = dict(tflite or {}) | {REFERENCE: _bert_base_file(job)}
-    with pinned(threads):
-        set_num_threads(threads)
-        runs = {(name, "tvm"): model.run for name, model in (tvm or {}).items()}
-        runs |= {(name, "tflite"): TfliteModel(path, threads).run for name, path in files.items()}
-        runners = {"/".join(name): lambda run=run: run(*inputs) for name, run in runs.items()}
-        timings = measure_interleaved(runners, f"{REFERENCE}/tflite", rounds=rounds)
-    return {name: timings["/".join(name)] for name in runs}
+@contextlib.contextmanager
+def on_cores_of(job: Job) -> Iterator[None]:
+    """Runs its body, and compiled models in it, on as many cores as the budget has threads; of two or more, TVM's pool keeps those it began with."""
+    with pinned(job.threads):
+        set_num_threads(job.threads)
+        yield
 
 
-def _bert_base_file(job: Job) -> pathlib.Path:
+def measure_side_by_side(job: Job, rounds: int, models: Mapping[Variant, CompiledModel | pathlib.Path] | None = None) -> dict[Variant, Timing]:
+    """Timings of these models, compiled or .tflite files, and of `BASELINE`, which is every round's reference."""
+    inputs, every = full_inputs(job.config.budget.seq_len), dict(models or {}) | {BASELINE: bert_base_file(job)}
+    with on_cores_of(job):
+        runs = {variant: runner_of(job, model) for variant, model in every.items()}
+        names = {variant: "/".join(dataclasses.astuple(variant)) for variant in runs}
+        runners = {names[variant]: lambda run=run: run(*inputs) for variant, run in runs.items()}
+        timings = measure_interleaved(runners, names[BASELINE], rounds=rounds)
+    return {variant: timings[name] for variant, name in names.items()}
+
+
+def runner_of(job: Job, model: CompiledModel | pathlib.Path) -> Runner:
+    """What runs a compiled model, or a .tflite file on the budget's threads."""
+    return TfliteModel(model, job.threads).run if isinstance(model, pathlib.Path) else model.run
+
+
+def bert_base_file(job: Job, dtype: str = "float32") -> pathlib.Path:
     """BERT-base with drawn weights, as a .tflite file of the run folder: what speed-ups are over."""
-    path = job.path(_BERT_BASE_FILE)
+    path = job.path(_BERT_BASE_FILES[dtype])
     if not path.exists():
-        export_tflite(stand_in(BERT_BASE, conditions_of(job), _VOCABULARY), job.config.budget.seq_len, path)
+        export_tflite(stand_in(BERT_BASE, conditions_of(job), _VOCABULARY), job.config.budget.seq_len, path, dtype)
     return path
 
 
 def drop_bert_base(job: Job) -> None:
-    """Deletes the file that speed-ups are over, 0.4 GB of drawn weights: it is made again if it is wanted."""
-    job.path(_BERT_BASE_FILE).unlink(missing_ok=True)
+    """Deletes the files that speed-ups are over, 0.6 GB of drawn weights: they are made again if they are wanted."""
+    for name in _BERT_BASE_FILES.values():
+        job.path(name).unlink(missing_ok=True)
 
 
-def record(job: Job, model: str, subnet: Subnet, runtime: str, timing: Timing) -> LatencyRecord:
+def record(job: Job, model: str, subnet: Subnet, runtime: str, timing: Timing, dtype: str = "float32") -> LatencyRecord:
     """A measured latency with its provenance."""
     return LatencyRecord(
         model=model,
         subnet=subnet,
         device=describe_host().cpu,
         runtime=runtime,
-        dtype="float32",
+        dtype=dtype,
         threads=job.threads,
         seq_len=job.config.budget.seq_len,
         source="measured",

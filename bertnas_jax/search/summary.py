@@ -15,6 +15,8 @@ from bertnas_jax.search.winner import Exported
 from bertnas_jax.space import Subnet, count_flops, count_parameters
 from bertnas_jax.train import Teacher, versions
 
+_FROM_COMPARISON = ("speedup_vs_tflite_bert_base", "speedup_best_dtype", "speedup_both_best_dtype", "best_dtype", "precisions")
+
 
 def summarise(job: Job, teacher: Teacher, winner: Bert, comparison: dict, exported: Exported, seconds: dict[str, float]) -> dict:
     """The summary of a run; design and meaning of the fields are in README.md."""
@@ -41,9 +43,11 @@ def summarise(job: Job, teacher: Teacher, winner: Bert, comparison: dict, export
         "subnet": dataclasses.asdict(subnet),
         "kept_layers": list(job.space.kept_layers(subnet.depth)),
         "teacher": _facts(job, job.bert.subnet) | {"metric": task.metric, "value": teacher.value},
-        "winner": _facts(job, subnet) | {"metric": task.metric, "compliant": comparison["compliant"], "evidence": _evidence(comparison)} | scores,
+        "winner": _facts(job, subnet) | {"metric": task.metric, "compliant": comparison["compliant"], "evidence": _evidence(comparison)}
+        | scores
+        | {"value": value_in_budget(job, comparison), "float32_value": scores["value"]},
         "latencies": comparison["latencies"],
-        "speedup_vs_tflite_bert_base": comparison["speedup_vs_tflite_bert_base"],
+        **{name: comparison[name] for name in _FROM_COMPARISON},
         "search": {
             "method": config.sampler.sampler,
             "evaluated": len(job.folder.read_json(EVALUATED_FILE)),
@@ -58,6 +62,12 @@ def summarise(job: Job, teacher: Teacher, winner: Bert, comparison: dict, export
         "device": {name: _text(value) for name, value in dataclasses.asdict(describe_host()).items()},
         "versions": versions(),
     }
+
+
+def value_in_budget(job: Job, comparison: dict) -> float:
+    """The winner's score on all of dev in the precision of the budget: of the compiled model, if that is not float32."""
+    told = (one["value"] for one in comparison["precisions"] if (one["runtime"], one["dtype"]) == ("tvm", job.precision))
+    return next(told, job.folder.read_json("winner.json")["value"])
 
 
 def _first(comparison: dict) -> dict:

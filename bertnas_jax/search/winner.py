@@ -8,19 +8,17 @@ import shutil
 from collections.abc import Sequence
 
 import jax
-import numpy as np
 
 from bertnas_jax.compiler import CompiledModel, host_target, load_compiled
-from bertnas_jax.export import CardFacts, TfliteModel, library_file, max_abs_error, model_card, write_bundle
+from bertnas_jax.export import CardFacts, TfliteModel, library_file, logit_error, model_card, write_bundle
 from bertnas_jax.latency import LatencyRecord
 from bertnas_jax.model import Bert, load_checkpoint, read_config, save_checkpoint
 from bertnas_jax.search.job import Job
 from bertnas_jax.search.phone_library import write_phone_library
+from bertnas_jax.search.precisions import parity_sentences
 from bertnas_jax.space import Subnet
 from bertnas_jax.supernet import SharedWeights, extract
 from bertnas_jax.train import SupernetScorer, Teacher, fine_tune, predict_model
-
-PARITY_SENTENCES = 64
 
 
 def winner_stage(job: Job, weights: SharedWeights, scorer: SupernetScorer, teacher: Teacher, subnet: Subnet) -> Bert:
@@ -55,26 +53,24 @@ def export_stage(job: Job, model: Bert) -> Exported:
     budget, folder, target = job.config.budget, job.path("winner"), host_target()
     if not folder.exists():
         write_bundle(model, folder, job.checkpoint, budget.seq_len, target, _card_facts(job, model.config.subnet))
-    tflite, library = folder / "model.tflite", load_compiled(folder / library_file(target))
+    tflite, library = folder / "model.tflite", load_compiled(folder / library_file(target, job.precision))
     if not job.folder.has("parity.json"):
-        rows = np.random.default_rng(job.config.seed).permutation(len(job.feed.dev))[:PARITY_SENTENCES]
-        sentences = job.feed.dev.take(rows)
-        errors = {
-            f"{name}_max_abs_err": max_abs_error(model, run, sentences, budget.seq_len)
-            for name, run in (("tflite", TfliteModel(tflite, job.threads).run), ("tvm", library.run))
-        }
-        job.folder.write_json("parity.json", errors | {"sentences": len(rows)})
+        sentences, errors = parity_sentences(job), {}
+        for name, run in (("tflite", TfliteModel(tflite, job.threads).run), ("tvm", library.run)):
+            error = logit_error(model, run, sentences, budget.seq_len)
+            errors |= {f"{name}_max_abs_err": error.max_abs, f"{name}_rms_err": error.rms}
+        job.folder.write_json("parity.json", errors | {"tvm_dtype": job.precision, "sentences": len(sentences)})
     return Exported(tflite, library, job.folder.read_json("parity.json"), write_phone_library(job, model))
 
 
-def write_card(job: Job, model: Bert, latencies: Sequence[LatencyRecord]) -> None:
-    """Writes the card of `winner/` again, with the latencies that are known by now."""
-    facts = _card_facts(job, model.config.subnet, latencies)
-    card = model_card(facts, model.config.subnet, model.config.vocabulary, job.config.budget.seq_len, library_file(host_target()))
+def write_card(job: Job, model: Bert, latencies: Sequence[LatencyRecord], library_value: float | None) -> None:
+    """Writes the card of `winner/` again, with the latencies and the library's score that are known by now."""
+    facts = dataclasses.replace(_card_facts(job, model.config.subnet, latencies), library_value=library_value)
+    card = model_card(facts, model.config.subnet, model.config.vocabulary, job.config.budget.seq_len, library_file(host_target(), job.precision))
     job.folder.write_text("winner/README.md", card)
 
 
 def _card_facts(job: Job, subnet: Subnet, latencies: Sequence[LatencyRecord] = ()) -> CardFacts:
     task = job.feed.task
     value = job.folder.read_json("winner.json")["value"]
-    return CardFacts(f"bertnas_jax {task.name}", task.name, task.metric, value, latencies, job.space.kept_layers(subnet.depth))
+    return CardFacts(f"bertnas_jax {task.name}", task.name, task.metric, value, latencies, job.space.kept_layers(subnet.depth), job.precision)

@@ -7,7 +7,7 @@ from tvm import tirx
 
 from bertnas_jax.compiler import lower
 from bertnas_jax.compiler.build import build_executable
-from bertnas_jax.compiler.integer_dot import integer_dots
+from bertnas_jax.compiler.integer_dot import check_precision, integer_dots
 from bertnas_jax.compiler.kernel_object import codegen
 from bertnas_jax.compiler.targets import named_target
 from tests.compiler.conftest import call, trace
@@ -95,6 +95,17 @@ def test_a_sum_of_too_many_products_is_refused():
 def test_a_cpu_without_avx2_is_named():
     with target_of("nehalem"), pytest.raises(ValueError, match="must have AVX2, got .*nehalem"):
         integer_dots()
+
+
+@pytest.mark.parametrize(
+    ("cpu", "known"), [("znver3", ["float32", *INT8]), ("android-arm64-nodot", ["float32", *INT8]), ("android-arm64", ["float32", *INT8, "float16"])]
+)
+def test_a_precision_without_instructions_is_refused(cpu, known):
+    for precision in known:
+        check_precision(precision, target_of(cpu))
+    for precision in {"float16", "int4"} - {*known}:
+        with pytest.raises(ValueError, match=f"precision must be one of {', '.join(known)} on .*, got '{precision}'"):
+            check_precision(precision, target_of(cpu))
 
 
 def test_outside_of_a_target_there_is_none():

@@ -1,3 +1,4 @@
+import dataclasses
 import types
 
 import jax
@@ -5,12 +6,12 @@ import numpy as np
 import pytest
 
 from bertnas_jax.compiler import host_target, load_compiled
-from bertnas_jax.export import CardFacts, TfliteModel, library_file, max_abs_error, write_bundle
+from bertnas_jax.export import CardFacts, TfliteModel, library_file, logit_error, max_abs_error, run_examples, write_bundle
 from bertnas_jax.model import load_checkpoint, read_config
 from bertnas_jax.space import Subnet, count_parameters
 
 LATENCY = types.SimpleNamespace(
-    model="winner", runtime="tflite", device="a CPU", threads=1, seq_len=16, source="measured", median_ms=1.5, p90_ms=1.75,
+    model="winner", runtime="tflite", dtype="float32", device="a CPU", threads=1, seq_len=16, source="measured", median_ms=1.5, p90_ms=1.75,
     cores="", low_ms=None, high_ms=None,
 )  # fmt: skip
 SIMULATED = types.SimpleNamespace(**vars(LATENCY) | {"device": "pixel_4", "cores": "1 large", "source": "simulated", "p90_ms": None, "low_ms": 1.25, "high_ms": 2.0})
@@ -57,6 +58,18 @@ def test_the_cards_python_runs(bundle, monkeypatch, capsys):
     monkeypatch.chdir(bundle)
     exec(compile(library, "README.md", "exec"), {})
     assert "[[" in capsys.readouterr().out
+
+
+def test_a_narrow_library_is_named_and_told(model, tokenizer_folder, encoded, tmp_path):
+    facts = dataclasses.replace(FACTS, precision="int8_accurate", library_value=0.8765)
+    write_bundle(model, tmp_path / "winner", tokenizer_folder, 16, host_target(), facts)
+    library = tmp_path / "winner" / library_file(host_target(), "int8_accurate")
+    assert library.name == library_file(host_target()).replace(".so", "_int8_accurate.so")
+    error = logit_error(model, load_compiled(library).run, encoded, 16)
+    assert 1e-4 < error.rms < 0.1 * np.abs(run_examples(TfliteModel(tmp_path / "winner" / "model.tflite").run, encoded, 16)).max()
+    card = (tmp_path / "winner" / "README.md").read_text()
+    assert "made of whole numbers (int8_accurate), the checkpoint and the .tflite are float32; accuracy of the library on the dev split: 0.8765" in card
+    assert f'load_module("{library.name}")' in card
 
 
 def test_no_tokenizer_no_bundle(model, tmp_path):

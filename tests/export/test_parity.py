@@ -1,10 +1,11 @@
 import dataclasses
 import math
 
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from bertnas_jax.export import TfliteModel, export_tflite, max_abs_error, pad_example
+from bertnas_jax.export import TfliteModel, export_tflite, logit_error, max_abs_error, pad_example
 
 
 def test_an_exported_file_is_close(model, encoded, tmp_path):
@@ -22,6 +23,17 @@ def test_a_wrong_logit_shows(model, encoded, tmp_path):
 
     assert max_abs_error(model, off, encoded, 16) == pytest.approx(0.5, abs=1e-3)
     assert math.isnan(max_abs_error(model, lambda *inputs: run(*inputs) * np.float32("nan"), encoded, 16))
+
+
+def test_both_errors_are_of_all_logits(model, encoded):
+    """Two of the nine logits are off, by 3 and 4: the root mean square is 5 / 3."""
+    wrong = {2: (3.0, 0.0, 0.0), 16: (0.0, 0.0, -4.0)}
+
+    def run(*inputs):
+        return np.asarray(model(*map(jnp.asarray, inputs))) + np.float32(wrong.get(int(inputs[1].sum()), (0.0, 0.0, 0.0)))
+
+    error = logit_error(model, run, encoded, 16)
+    assert (error.max_abs, error.rms) == (pytest.approx(4.0, abs=1e-3), pytest.approx(5 / 3, abs=1e-3))
 
 
 def test_padding(encoded):

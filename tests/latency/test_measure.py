@@ -33,6 +33,12 @@ def test_the_reference_ends_every_round():
     assert {name: (timing.runs, round(timing.median_ms, 6)) for name, timing in timings.items()} == {"r": (2, 1), "a": (2, 2), "b": (2, 3)}
 
 
+def test_a_ratio_is_of_the_same_round():
+    """The machine is half as fast in the second round: ratios of rounds are 2, 2 and 4, that of medians is 3."""
+    slow, fast = Timing((4.0, 8.0, 6.0), (1.0, 1.0, 1.0)), Timing((2.0, 4.0, 1.5), (1.0, 1.0, 1.0))
+    assert slow.over(fast) == 2.0 and fast.over(slow) == 0.5
+
+
 def test_every_turn_begins_rested(monkeypatch):
     clock = FakeClock()
     monkeypatch.setattr("time.sleep", lambda seconds: clock.order.append(seconds))

@@ -8,7 +8,10 @@ import pytest
 
 from bertnas_jax.compiler import Tuning
 from bertnas_jax.model import CheckpointError
+from bertnas_jax.latency import KernelParts, KernelTable, Provenance
 from bertnas_jax.search.job import open_job
+from bertnas_jax.search.latencies import latency_stage
+from bertnas_jax.search.side_by_side import conditions_of
 
 
 def with_checkpoint(config, source, folder):
@@ -99,6 +102,7 @@ def test_no_budget(tiny_config):
         ("pixle_4/1 large: 30", "device must have a profile, got 'pixle_4'; the nearest are pixel_4"),
         ("pixel_4/9 large: 30", "core set must be of pixel_4"),
         ("host/256 threads: 30", "threads must be at most the [0-9]+ cores of this process, got 256"),
+        ("host/1 thread/tvm/bfloat16: 30", "dtype of a limit of the host must be one of float32, int8_accurate, int8_fast, got 'bfloat16'"),
         ("pixel_4/1 large/tflite/float32/512: 30", None),
     ],
 )
@@ -108,6 +112,24 @@ def test_limits_are_checked_first(tiny_config, limit, message):
         assert open_job(config).limits[0].place.seq_len == 512
     else:
         check_refused(config, ValueError, message)
+
+
+def test_the_precision_of_a_run_is_that_of_the_hosts_limit_and_stays(tiny_config):
+    config = dataclasses.replace(tiny_config, budget=dataclasses.replace(tiny_config.budget, precision="int8_fast"))
+    assert open_job(config).precision == "int8_fast"
+    with pytest.raises(ValueError, match="where precision is 'int8_fast' there and 'float32' here"):
+        open_job(tiny_config)
+
+
+def test_a_kernel_table_of_other_numbers_is_refused(tiny_config):
+    """A run folder that is older than the knob, or whose table was put there."""
+    job = open_job(tiny_config)
+    wanted = conditions_of(job)
+    provenance = Provenance(dataclasses.replace(wanted, precision="int8_fast"), "a CPU", {}, "2026-01-01")
+    KernelTable({}, 0.0, KernelParts(64, {}, {}, {}), provenance).save(job.path("kernel_table.json"))
+    job.folder.write_json("budget.json", [{"latency_ms": 1.0, "bert_base_ms": 20.0}])
+    with pytest.raises(ValueError, match="precision='float32'.*got .*precision='int8_fast'"):
+        latency_stage(job)
 
 
 def test_more_threads_than_cores(tiny_config):

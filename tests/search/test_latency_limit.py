@@ -24,6 +24,7 @@ def test_all_of_it_may_be_said():
         ("pixel_6/2 large: 12x", LatencyLimit(Place("pixel_6", "2 large", "tflite", "float32", 2, 64), 0.0, 12.0)),
         ("galaxy_s20/gpu: 2.5", LatencyLimit(Place("galaxy_s20", "gpu", "tflite", "float16", 1, 64), 2.5)),
         ("host/2 threads: 9", LatencyLimit(Place("host", "2 threads", "tvm", "float32", 2, 64), 9.0)),
+        ("host/1 thread/tvm/int8_fast: 9", LatencyLimit(Place("host", "1 thread", "tvm", "int8_fast", 1, 64), 9.0)),
     ],
 )
 def test_what_is_left_out_has_its_default(text, limit):
@@ -59,7 +60,8 @@ def test_every_core_set_of_every_phone_may_be_named(device, data, latency_ms):
         ("pixel_4/1 large: -3", "a limit must allow ms above 0, such as 30, or a factor such as 12x, got '-3'"),
         ("pixel_4/1 large: nan", "got 'nan'"),
         ("host/1 large: 3", "cores of host must be threads, .* got '1 large'"),
-        ("host/1 thread/tflite: 3", "limit of the host must be for tvm/float32, got tflite/float32"),
+        ("host/1 thread/tflite: 3", "limit of the host must be for tvm, got 'tflite'"),
+        ("host/1 thread/tvm/float16: 3", "dtype of a limit of the host must be one of float32, int8_accurate, int8_fast, got 'float16'"),
     ],
 )
 def test_a_wrong_text_is_refused(text, message):
@@ -73,11 +75,26 @@ def test_that_of_the_hosts_own_flags_is_the_first():
 
 
 @pytest.mark.parametrize(
+    "budget",
+    [
+        BudgetConfig(latency_ms=5.0, precision="int8_fast"),
+        BudgetConfig(limits=("pixel_4/1 large: 30", "host/1 thread: 5"), precision="int8_fast"),
+        BudgetConfig(limits=("host/1 thread/tvm/int8_fast: 5",)),
+        BudgetConfig(limits=("host/1 thread/tvm/int8_fast: 5",), precision="int8_fast"),
+    ],
+)
+def test_the_precision_is_that_of_the_host_alone(budget):
+    assert {limit.place.device: limit.place.dtype for limit in limits_of(budget)} in ({"host": "int8_fast"}, {"host": "int8_fast", "pixel_4": "float32"})
+
+
+@pytest.mark.parametrize(
     ("budget", "message"),
     [
         (BudgetConfig(limits=("pixel_4/1 large: 30", "pixel_4/1large/tflite: 20")), "two for pixel_4, 1 large, tflite float32, 64 tokens"),
         (BudgetConfig(latency_ms=5.0, limits=("host/2 threads: 3",)), "at most one of the host, got 1 thread and 2 threads"),
         (BudgetConfig(limits=("host/2 threads/tvm/float32/32: 3",)), "must be for --seq_len=64, got 32 tokens"),
+        (BudgetConfig(limits=("host/2 threads/tvm/int8_fast: 3",), precision="int8_accurate"), "got int8_accurate and one of int8_fast; leave one"),
+        (BudgetConfig(limits=("pixel_4/1 large: 30",), precision="int8_fast"), "precision must be that of a limit of the host, got int8_fast and none"),
     ],
 )
 def test_limits_that_do_not_go_together_are_refused(budget, message):
