@@ -9,9 +9,9 @@ from tvm.target import codegen
 
 _CACHES = pathlib.Path("/sys/devices/system/cpu/cpu0/cache")
 _UNITS = {"K": 1 << 10, "M": 1 << 20}
-# Source: Arm's technical reference manuals: 128 to 512 KB a core of the Cortex-A76, 256 KB to 8 MB for up to four of the A73.
-# The Cortex-A76's middle size also stands for GPUs and for hosts whose system does not say.
-_UNKNOWN_BYTES = 256 << 10
+# Source: WikiChip, Cortex-A76: 128 to 512 KB a core; the Kirin 980 and the Snapdragon 855's prime core have 512. The Cortex-A73's
+# cluster shares 256 KB to 8 MB. It also stands for GPUs and for hosts whose system does not say (Zen 2 and 3 have it too).
+_UNKNOWN_BYTES = 512 << 10
 
 
 def core_cache_bytes() -> int:

@@ -25,9 +25,9 @@ def test_a_machine_that_does_not_say_has_none(tmp_path):
 
 def test_each_target_has_its_own():
     with named_target(ANDROID_ARM64):
-        assert target_machine().cache_bytes == 128 << 10 and target_machine().strided_load == 4
+        assert target_machine().cache_bytes == 256 << 10 and target_machine().strided_load == 4
     with named_target(ANDROID_OPENCL):
-        assert core_cache_bytes() == 256 << 10
+        assert core_cache_bytes() == 512 << 10
     with host_target():
         assert core_cache_bytes() >= 128 << 10
 
