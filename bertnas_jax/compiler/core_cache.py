@@ -9,8 +9,8 @@ from tvm.target import codegen
 
 _CACHES = pathlib.Path("/sys/devices/system/cpu/cpu0/cache")
 _UNITS = {"K": 1 << 10, "M": 1 << 20}
-# Source: WikiChip, Cortex-A76: 128 to 512 KB a core; the Kirin 980 and the Snapdragon 855's prime core have 512. The Cortex-A73's
-# cluster shares 256 KB to 8 MB. It also stands for GPUs and for hosts whose system does not say (Zen 2 and 3 have it too).
+# Source: WikiChip, Cortex-A76: 128 to 512 KB a core, here the most, as with half of less the residual would leave the product.
+# Assumed for the Cortex-A73, for GPUs, and for hosts whose system does not say.
 _UNKNOWN_BYTES = 512 << 10
 
 
