@@ -18,6 +18,7 @@ from bertnas_jax.compiler.pipeline import lower
 from bertnas_jax.compiler.precision import Precision
 from bertnas_jax.compiler.quiet import without_scope_messages
 from bertnas_jax.compiler.runtime_passes import runtime_passes
+from bertnas_jax.compiler.stack_tiles import lowering_name
 from bertnas_jax.whole_file import whole
 
 INPUTS = ("input_ids", "attention_mask", "token_type_ids")
@@ -53,7 +54,7 @@ def build(lowered: tvm.IRModule, target: tvm.target.Target) -> CompiledModel:
 
 def build_executable(lowered: tvm.IRModule, target: tvm.target.Target) -> tvm.runtime.Executable:
     """Machine code for a lowered module of any inputs, for TVM's virtual machine."""
-    return tvm.compile(lowered, target, relax_pipeline=runtime_passes())
+    return tvm.compile(lowered, target, relax_pipeline=runtime_passes(), tir_pipeline=lowering_name())
 
 
 class CompiledModel:

@@ -17,7 +17,7 @@ from tvm import relax
 from bertnas_jax.compiler.access import Operator, read_operator, relation_class
 from bertnas_jax.compiler.dataflow import Dataflow, operator_of
 from bertnas_jax.compiler.diamonds import diamonds
-from bertnas_jax.compiler.loop_versions import Version, best_version
+from bertnas_jax.compiler.loop_versions import Version, best_version, target_machine
 from bertnas_jax.compiler.lowerable import is_lowerable, may_grow
 from bertnas_jax.compiler.region import Region, region_of
 
@@ -37,7 +37,7 @@ class Group:
 class FusionPlanner:
     """Regions of one function's operators and their prices, each analysed once however often it occurs.
 
-    `without` names classes of relations (`RELATIONS`) over which nothing is merged.
+    `without` names classes of relations (`RELATIONS`) over which nothing is merged. Prices are those of the target around its making.
     """
 
     def __init__(self, module: tvm.IRModule, without: Collection[str] = ()):
@@ -48,6 +48,7 @@ class FusionPlanner:
         self.operators = _operators(module, self.dataflow)
         self.diamonds = diamonds(self.dataflow)
         self._without = frozenset(without)
+        self._machine = target_machine()
         self._versions: dict[Region, Version] = {}
         self._growing: dict[Region, bool] = {}
         self._lowerable: dict[Region, bool] = {}
@@ -103,7 +104,7 @@ class FusionPlanner:
 
     def _version(self, region: Region) -> Version:
         if region not in self._versions:
-            self._versions[region] = best_version(region)
+            self._versions[region] = best_version(region, self._machine)
         return self._versions[region]
 
     def price(self, members: Sequence[relax.Var]) -> float:

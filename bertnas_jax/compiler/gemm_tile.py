@@ -51,6 +51,10 @@ class GemmTile:
         """True if the register blocks fill the rows, and the tasks the register blocks."""
         return shape.rows % self.rows == 0 and shape.rows // self.rows % self.tasks == 0
 
+    def columns(self, shape: GemmShape) -> int:
+        """The columns that are computed: whole panels."""
+        return -(-shape.columns // self.panel) * self.panel
+
     def attributes(self) -> Mapping[str, int]:
         """As attributes of the block of a product, for its schedule to follow."""
         return {_ROWS: self.rows, _TASKS_OF: self.tasks}
@@ -67,12 +71,19 @@ def tile_of_block(annotations: Mapping, panel: int, rows: int) -> GemmTile:
 
 
 def default_tile(shape: GemmShape) -> GemmTile:
-    """The tile of a product that was never tuned, for the target around the call."""
-    return _untuned(vector_unit().panel, shape.rows)
+    """The tile of a product that was never tuned, for the target around the call.
+
+    That of the vector unit, or one of two registers' columns and as many accumulators, if it leaves fewer columns over.
+    """
+    unit = vector_unit()
+    wide, narrow = (_untuned(panel, shape.rows) for panel in (unit.panel, 2 * unit.lanes))
+    fills = narrow.rows * narrow.panel >= wide.rows * wide.panel
+    return narrow if fills and narrow.columns(shape) < wide.columns(shape) else wide
 
 
 def _untuned(panel: int, rows: int) -> GemmTile:
-    return GemmTile(panel, largest_divisor(rows, vector_unit().rows))
+    unit = vector_unit()
+    return GemmTile(panel, largest_divisor(rows, unit.rows if panel == unit.panel else unit.narrow_rows))
 
 
 def tile_choices(shape: GemmShape, threads: int) -> list[GemmTile]:
@@ -84,7 +95,7 @@ def tile_choices(shape: GemmShape, threads: int) -> list[GemmTile]:
     choices = [default_tile(shape)]
     for panel in unit.panels:
         wide = panel // unit.lanes
-        blocks = [rows for rows in unit.rows if _MIN_ACCUMULATORS <= rows * wide <= unit.registers - wide - 1]
+        blocks = [rows for rows in sorted({*unit.rows, *unit.narrow_rows}) if _MIN_ACCUMULATORS <= rows * wide <= unit.registers - wide - 1]
         uneven = threads > 1 and -(-shape.columns // panel) % threads
         choices += [GemmTile(panel, rows, tasks) for rows in blocks for tasks in (_TASKS if uneven else _TASKS[:1])]
     return [tile for tile in dict.fromkeys(choices) if tile.fits(shape)]

@@ -14,6 +14,8 @@ import pathlib
 import tvm
 from tvm import tirx
 
+from bertnas_jax.compiler.stack_tiles import lowering
+
 # Source: DLDeviceType of dlpack.h, kDLCPU.
 _CPU = 1
 
@@ -27,9 +29,9 @@ def codegen(lowered: tvm.IRModule, target: tvm.target.Target) -> tvm.runtime.Mod
     """The kernels in LLVM, for `write_to_file` and `inspect_source`."""
     kernels = {name: function.with_attr("global_symbol", name.name_hint) for name, function in kernels_of(lowered).items()}
     bound = tirx.transform.BindTarget(target.with_host(target))(tvm.IRModule(kernels))
-    pipeline, finalize_host, _ = tirx.get_default_tir_pipeline(target)
+    lower_loops, finalize_host, _ = lowering()
     with target:
-        packed = pipeline(bound)
+        packed = lower_loops(bound)
         plain = tvm.IRModule({name: unpacked(function, name.name_hint) for name, function in packed.functions_items()})
         return tvm.get_global_func("target.build.llvm")(finalize_host()(plain), target)
 

@@ -15,15 +15,26 @@ import dataclasses
 import itertools
 from collections.abc import Sequence
 
+from bertnas_jax.compiler.core_cache import core_cache_bytes
 from bertnas_jax.compiler.region import Loop, Region, element_bytes, is_recomputed, loops_of, points, relations_of
+from bertnas_jax.compiler.vector_unit import vector_unit
 
-# What a core keeps close: half of the 512 KB second-level cache of Zen 3 and of the Cortex-A78's middle configuration.
-CACHE_BYTES = 256 * 1024
 # 100 GFLOP/s of float32 a core (benchmarks/results/gemm_peak_2026-11-22.json) to the 25.6 GB/s of a DDR4-3200 channel;
 # a test holds that BERT's kernels are the same from 1 to 16.
 OPERATIONS_PER_BYTE = 4
-# A load whose neighbour along the vector lies elsewhere costs a vector's worth of loads (8 float32 lanes of AVX2).
-STRIDED_LOAD = 8
+
+
+@dataclasses.dataclass(frozen=True)
+class Machine:
+    """What prices a version: the bytes that a core keeps close, and the loads that one takes whose neighbour along the vector lies elsewhere."""
+
+    cache_bytes: int
+    strided_load: int
+
+
+def target_machine() -> Machine:
+    """That of the target around the call: half of the second-level cache, and a load for every lane of a register."""
+    return Machine(core_cache_bytes() // 2, vector_unit().lanes)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -54,10 +65,10 @@ class Version:
         return sum(placement.cached for placement in self.placements)
 
 
-def best_version(region: Region) -> Version:
+def best_version(region: Region, machine: Machine) -> Version:
     """The cheapest version; of equals the one that keeps least in cache."""
     loops = loops_of(region)
-    nest = _Nest(region, loops)
+    nest = _Nest(region, loops, machine)
     orders = itertools.permutations(range(len(loops)))
     return min((nest.version(order) for order in orders), key=lambda version: (version.price, version.cached_elements))
 
@@ -65,8 +76,8 @@ def best_version(region: Region) -> Version:
 class _Nest:
     """A region over loops whose order is still open."""
 
-    def __init__(self, region: Region, loops: Sequence[Loop]):
-        self._region, self._loops = region, loops
+    def __init__(self, region: Region, loops: Sequence[Loop], machine: Machine):
+        self._region, self._loops, self._machine = region, loops, machine
         self._relations = relations_of(region, loops)
         self._recomputed: dict[tuple[int, frozenset[int]], bool] = {}
         self._points: dict[tuple[int, frozenset[int]], int] = {}
@@ -102,7 +113,7 @@ class _Nest:
     def _operations(self, member: int, placement: Placement) -> int:
         operator = self._region.operators[member]
         work = operator.operations / operator.elements
-        work = max(work, STRIDED_LOAD) if not operator.is_contiguous else work
+        work = max(work, self._machine.strided_load) if not operator.is_contiguous else work
         is_stored = not (placement.is_inline or operator.reduces or operator is self._region.root)
         return round(work * placement.executions) + is_stored * placement.executions
 
@@ -110,7 +121,7 @@ class _Nest:
         """Bytes of a hoisted member that no cache holds between its writing and its reading."""
         operator = self._region.operators[member]
         width = element_bytes(operator.dtype)
-        return 2 * operator.elements * width if placement.cached * width > CACHE_BYTES else 0
+        return 2 * operator.elements * width if placement.cached * width > self._machine.cache_bytes else 0
 
     def _input_bytes(self, index: int, order: tuple[int, ...], placements: dict[int, Placement]) -> int:
         """Bytes of an input from memory: read again wherever the loops between two uses push it out of the cache."""
@@ -119,7 +130,7 @@ class _Nest:
         innermost = max(placements[user].depth for user in users)
         for depth in range(innermost + 1):
             held = self._points_of(value, order[:depth]) * width
-            if held <= CACHE_BYTES or depth == innermost:
+            if held <= self._machine.cache_bytes or depth == innermost:
                 break
         iterations = 1
         for loop in order[:depth]:

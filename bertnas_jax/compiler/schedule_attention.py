@@ -48,6 +48,8 @@ def schedule_attention(schedule: s_tir.Schedule) -> None:
     softmax = _softmax_blocks(schedule, placed + once + once_a_head + queries)
     head, rows, columns = _tile_output(schedule, width) if scaled is None else _tile_context(schedule, scaled)
     schedule.compute_at(context, columns, preserve_unit_loops=True)
+    if scaled is not None:
+        _tile_padded(schedule, context)
     for block in reversed(softmax):
         schedule.compute_at(block, rows, preserve_unit_loops=True)
         if not is_reduction(schedule, block):
@@ -123,7 +125,7 @@ def _tile_output(schedule: s_tir.Schedule, width: int) -> tuple[LoopRV, LoopRV, 
         raise NotImplementedError(f"an attention kernel must write [B, L, N * {width}], got {shape}; reshape the context after the product")
     batch, row, column = loops
     head, column = schedule.split(column, [None, width])
-    row_outer, row_inner = schedule.split(row, [None, largest_divisor(extent(schedule, row), vector_unit().rows)])
+    row_outer, row_inner = schedule.split(row, [None, largest_divisor(extent(schedule, row), vector_unit().narrow_rows)])
     vector, lane = schedule.split(column, [None, largest_divisor(width, vector_unit().widths)])
     schedule.reorder(batch, head, row_outer, vector, row_inner, lane)
     head = schedule.fuse(batch, head)
@@ -134,16 +136,23 @@ def _tile_output(schedule: s_tir.Schedule, width: int) -> tuple[LoopRV, LoopRV, 
 
 
 def _tile_context(schedule: s_tir.Schedule, scaled: SBlockRV) -> tuple[LoopRV, LoopRV, LoopRV]:
-    """The same loops over a context whose heads are no whole vectors; it is merged in a second pass."""
+    """The same loops, but that over columns, of a context whose heads are no whole vectors; it is merged in a second pass."""
     merged = schedule.get_loops(output_of(schedule))
     schedule.parallel(schedule.fuse(*merged[:-1]))
     *batch, row, column = schedule.get_loops(scaled)
-    row_outer, row_inner = schedule.split(row, [None, largest_divisor(extent(schedule, row), vector_unit().rows)])
+    row_outer, row_inner = schedule.split(row, [None, largest_divisor(extent(schedule, row), vector_unit().narrow_rows)])
     vector, lane = schedule.split(column, [None, vector_unit().lanes])
     schedule.reorder(*batch, row_outer, vector, row_inner, lane)
     head = schedule.fuse(*batch)
     schedule.parallel(head)
-    return head, row_outer, vector
+    return head, row_outer, row_outer
+
+
+def _tile_padded(schedule: s_tir.Schedule, context: SBlockRV) -> None:
+    """Cuts a block of rows of the padded context, as wide as a head, into register blocks."""
+    *_, row, column, inner = schedule.get_loops(context)
+    vector, lane = schedule.split(column, [None, largest_divisor(extent(schedule, column), vector_unit().widths)])
+    schedule.reorder(vector, row, lane, inner)
 
 
 def _tile_scores(schedule: s_tir.Schedule, scores: SBlockRV, masked: SBlockRV, rows: LoopRV) -> None:

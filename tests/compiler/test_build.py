@@ -17,6 +17,7 @@ SIZES = {
     "one head": {"seq_len": 8, "heads": 1},
     "heads narrower than hidden": {"seq_len": 8, "heads": 3, "head_dim": 8},
     "odd sizes": {"seq_len": 12, "hidden": 39, "heads": 3, "ffn": 50},
+    "padded heads of several blocks": {"seq_len": 16, "hidden": 104, "heads": 2, "head_dim": 52},
     "one layer": {"seq_len": 8, "depth": 1},
 }
 

@@ -12,6 +12,7 @@ from tvm.script import tirx as T
 from bertnas_jax.compiler import UnknownKernelError, build, fuse, host_target, lower, trace_model
 from bertnas_jax.compiler.build import build_executable
 from bertnas_jax.compiler.fusion_plan import RELATIONS, FusionPlanner
+from bertnas_jax.compiler.loop_versions import Machine
 from bertnas_jax.compiler.pipeline import OPTIONAL, apply, rewrite_passes
 from bertnas_jax.compiler.schedule_kernels import kind_of
 from tests.compiler.conftest import call, trace
@@ -62,6 +63,14 @@ def test_the_plan_does_not_hang_on_the_balance_of_the_machine(make_bert, monkeyp
     traced = trace_model(make_bert(depth=1, hidden=384, heads=12, ffn=1536), 128)
     expected = planned(traced)
     monkeypatch.setattr("bertnas_jax.compiler.loop_versions.OPERATIONS_PER_BYTE", operations_per_byte)
+    assert planned(traced) == expected
+
+
+@pytest.mark.parametrize("machine", [Machine(256 << 10, 4), Machine(1 << 20, 16)])
+def test_the_plan_of_a_bert_is_that_of_phones_and_servers(make_bert, monkeypatch, machine):
+    traced = trace_model(make_bert(depth=1, hidden=384, heads=12, ffn=1536), 128)
+    expected = planned(traced)
+    monkeypatch.setattr("bertnas_jax.compiler.fusion_plan.target_machine", lambda: machine)
     assert planned(traced) == expected
 
 

@@ -36,6 +36,21 @@ def test_choices_begin_with_the_default_and_fit_shape_and_registers(cpu, shape, 
         assert accumulators + wide + 1 <= unit.registers
 
 
+@pytest.mark.parametrize(
+    ("shape", "tile"),
+    [
+        (GemmShape(128, 768, 768), GemmTile(48, 4)),
+        (GemmShape(128, 256, 256), GemmTile(32, 8)),  # of 48 columns, 6 panels would compute 288
+        (GemmShape(128, 312, 312), GemmTile(32, 8)),
+        (GemmShape(128, 312, 936), GemmTile(48, 4)),  # both compute 960
+        (GemmShape(20, 256, 256), GemmTile(48, 4)),  # 4 x 32 would be 8 accumulators, not 12
+    ],
+)
+def test_narrow_panels_where_fewer_columns_are_left_over(shape, tile):
+    with tvm.target.Target({"kind": "llvm", "mcpu": "znver5"}):
+        assert default_tile(shape) == tile
+
+
 def test_half_panels_are_for_threads_that_share_out_unevenly():
     with tvm.target.Target({"kind": "llvm", "mcpu": "znver5"}):
         even, odd = (tile_choices(GemmShape(128, 64, columns), 2) for columns in (96, 144))

@@ -1,6 +1,7 @@
 import pytest
 import tvm
 
+from bertnas_jax.compiler.stack_tiles import STACK_BYTES
 from bertnas_jax.compiler.targets import ANDROID_ARM64, ANDROID_ARM64_PLAIN, named_target
 from bertnas_jax.compiler.vector_unit import AVX2, AVX512, NEON, vector_unit
 
@@ -29,7 +30,9 @@ def test_a_register_block_fills_the_unit_and_fits(unit, registers):
     block = unit.rows[0] * unit.panel
     assert block >= 8 * unit.lanes, "fewer accumulators do not hide the latency of FMA"
     assert block // unit.lanes + unit.panel // unit.lanes + 1 <= registers, "a row of the panel and a broadcast need registers too"
-    assert 4 * max(unit.rows) * unit.panel < 1024, "TVM takes the rest from the heap"
+    for rows, columns in ((unit.rows, unit.panel), (unit.narrow_rows, 2 * unit.lanes)):
+        assert 4 * max(rows) * columns <= STACK_BYTES, "TVM takes the rest from the heap"
+        assert max(rows) * columns // unit.lanes + columns // unit.lanes + 1 <= registers
 
 
 def test_widths_are_powers_of_two_down_to_one():
