@@ -75,6 +75,7 @@ def search_facts(run: RunResults) -> Facts:
         ("method", search.method),
         ("meet the budget", _survey(summary)),
         ("evaluated", share),
+        ("stopped early", _early_stop(summary)),
         ("on the front", f"{len(run.front):,}"),
         ("search time", figures.duration(search.wall_s)),
         *stages,
@@ -87,6 +88,13 @@ def _survey(summary: Summary) -> str:
     number = figures.whole_number(round(survey.share * search.space_size))
     by = "all priced" if survey.whole else f"by {survey.priced:,} that were priced"
     return f"{number} of {figures.whole_number(search.space_size)} ({100 * survey.share:.3g} %), {by}"
+
+
+def _early_stop(summary: Summary) -> str:
+    found = summary.search.early_stop
+    if not found.stopped:
+        return "none"
+    return f"{found.stopped:,}: {100 * found.examples_saved / found.examples:.0f} % of the dev examples were saved"
 
 
 def text_facts(fields: Mapping[str, Any]) -> Facts:

@@ -90,12 +90,22 @@ class Survey:
 
 
 @dataclasses.dataclass(frozen=True)
+class EarlyStop:
+    """Subnets that were stopped before they had seen their dev examples; of the `examples` of all that saved some."""
+
+    stopped: int
+    examples_saved: int
+    examples: int
+
+
+@dataclasses.dataclass(frozen=True)
 class Search:
     method: str
     evaluated: int
     space_size: int
     wall_s: float
     survey: Survey
+    early_stop: EarlyStop
 
 
 @dataclasses.dataclass(frozen=True)

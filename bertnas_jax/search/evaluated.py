@@ -10,11 +10,15 @@ from bertnas_jax.space import Subnet
 
 @dataclasses.dataclass(frozen=True)
 class Evaluated:
-    """A Subnet, its score by the supernet (the task's metric), and its price on the budget's first latency limit."""
+    """A Subnet, its score by the supernet (the task's metric), and its price on the budget's first latency limit.
+
+    One that was `stopped_after` some dev examples has an estimate, below the score of another that is no slower.
+    """
 
     subnet: Subnet
     accuracy: float
     latency_ms: float
+    stopped_after: int | None = None
 
     def dominates(self, other: Evaluated) -> bool:
         """True if no worse in either and better in one."""

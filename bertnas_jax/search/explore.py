@@ -6,6 +6,7 @@ import dataclasses
 from collections.abc import Iterable
 
 from bertnas_jax.train import SupernetScorer
+from bertnas_jax.search.early_stop import ScoreOf, race, whole
 from bertnas_jax.search.evaluated import Evaluated, pareto_front
 from bertnas_jax.search.budget import Budget
 from bertnas_jax.search.job import Job
@@ -34,12 +35,20 @@ def explore(job: Job, scorer: SupernetScorer, budget: Budget) -> tuple[list[Eval
     """What this process and its workers evaluated, and which uniform nets they began with."""
     limits = budget.limits()
     uniform = uniform_nets(limits)[-NUM_UNIFORM:]
-    return run_study(limits, scorer.on_part, job.config.sampler, job.config.seed, job.path("search"), uniform), uniform
+    return run_study(limits, score_by(scorer, job.config.sampler.early_stop), job.config.sampler, job.config.seed, job.path("search"), uniform), uniform
+
+
+def score_by(scorer: SupernetScorer, early_stop: bool) -> ScoreOf:
+    """Scores on the part of dev by the shared weights; stopped early if that is asked for and the task's metric allows it."""
+    if not (early_stop and scorer.counts_examples and scorer.num_parts > 1):
+        return whole(scorer.on_part)
+    return lambda subnet, rival: race(scorer.right_by_part(subnet), rival, scorer.num_parts - 1)
 
 
 def read_evaluated(job: Job, name: str) -> list[Evaluated]:
     """What `search_stage` wrote to this file."""
-    return [Evaluated(Subnet.from_fields(row["subnet"]), row["accuracy"], row["latency_ms"]) for row in job.folder.read_json(name)]
+    rows = job.folder.read_json(name)
+    return [Evaluated(Subnet.from_fields(row["subnet"]), row["accuracy"], row["latency_ms"], row.get("stopped_after")) for row in rows]
 
 
 def _fields(evaluated: Iterable[Evaluated]) -> list[dict]:

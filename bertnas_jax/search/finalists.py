@@ -52,8 +52,9 @@ def finalists_stage(job: Job, weights: SharedWeights, scorer: SupernetScorer, ev
 
 
 def _heats(job: Job, evaluated: list[Evaluated]) -> Iterator[list[Evaluated]]:
-    """The evaluated Subnets, best first and of equals the fastest, in groups."""
-    ranked = iter(sorted(evaluated, key=lambda one: (-one.accuracy, one.latency_ms)))
+    """The Subnets that have seen the whole dev subset, best first and of equals the fastest, in groups."""
+    known = (one for one in evaluated if one.stopped_after is None)
+    ranked = iter(sorted(known, key=lambda one: (-one.accuracy, one.latency_ms)))
     for _ in range(_MAX_HEATS):
         if heat := list(itertools.islice(ranked, job.config.sampler.finalists)):
             yield heat

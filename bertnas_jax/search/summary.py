@@ -5,10 +5,12 @@ from __future__ import annotations
 import dataclasses
 import datetime
 import resource
+from collections.abc import Sequence
 
 from bertnas_jax.latency import describe_host
 from bertnas_jax.model import Bert
-from bertnas_jax.search.explore import EVALUATED_FILE
+from bertnas_jax.search.explore import EVALUATED_FILE, read_evaluated
+from bertnas_jax.search.evaluated import Evaluated
 from bertnas_jax.search.job import Job
 from bertnas_jax.search.latencies import SURVEY_FILE
 from bertnas_jax.search.winner import Exported
@@ -19,7 +21,7 @@ from bertnas_jax.train import Teacher, versions
 def summarise(job: Job, teacher: Teacher, winner: Bert, comparison: dict, exported: Exported, seconds: dict[str, float]) -> dict:
     """The summary of a run; design and meaning of the fields are in README.md."""
     config, task, subnet = job.config, job.feed.task, winner.config.subnet
-    scores = job.folder.read_json("winner.json")
+    scores, evaluated = job.folder.read_json("winner.json"), read_evaluated(job, EVALUATED_FILE)
     return {
         "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         "checkpoint": config.checkpoint,
@@ -46,7 +48,8 @@ def summarise(job: Job, teacher: Teacher, winner: Bert, comparison: dict, export
         "speedup_vs_tflite_bert_base": comparison["speedup_vs_tflite_bert_base"],
         "search": {
             "method": config.sampler.sampler,
-            "evaluated": len(job.folder.read_json(EVALUATED_FILE)),
+            "evaluated": len(evaluated),
+            "early_stop": _early_stop(job, evaluated),
             "space_size": job.space.count,
             "survey": job.folder.read_json(SURVEY_FILE),
             "wall_s": seconds.get("search", 0.0),
@@ -58,6 +61,13 @@ def summarise(job: Job, teacher: Teacher, winner: Bert, comparison: dict, export
         "device": {name: _text(value) for name, value in dataclasses.asdict(describe_host()).items()},
         "versions": versions(),
     }
+
+
+def _early_stop(job: Job, evaluated: Sequence[Evaluated]) -> dict[str, int]:
+    """How many Subnets were stopped before the end of the dev subset, and how many of all their examples that saved."""
+    each = min(job.config.sampler.dev_subset, len(job.feed.dev))
+    saved = [each - one.stopped_after for one in evaluated if one.stopped_after is not None]
+    return {"stopped": len(saved), "examples_saved": sum(saved), "examples": each * len(evaluated)}
 
 
 def _first(comparison: dict) -> dict:

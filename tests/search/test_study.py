@@ -6,6 +6,7 @@ import sys
 import pytest
 
 from bertnas_jax.search.config import SamplerConfig
+from bertnas_jax.search.early_stop import whole
 from bertnas_jax.search.evaluated import pareto_front
 from bertnas_jax.search.samplers import Ceiling, InfeasibleBudget, Limits
 from bertnas_jax.search.study import run_study
@@ -28,7 +29,7 @@ FIRST = [Subnet.uniform(3, 64, 2, 64, 16), Subnet.uniform(2, 64, 4, 64), Subnet.
 
 
 def search(folder, budget_ms=14.0, config=CONFIG, accuracy=accuracy_of, seed=0, ceilings=()):
-    return run_study(Limits(SPACE, latency_ms_of, budget_ms, ceilings), accuracy, config, seed, folder, FIRST)
+    return run_study(Limits(SPACE, latency_ms_of, budget_ms, ceilings), whole(accuracy), config, seed, folder, FIRST)
 
 
 def test_all_it_returns_meets_the_budget_and_is_distinct(tmp_path):
@@ -88,7 +89,7 @@ def test_an_infeasible_budget_names_the_nearest(tmp_path):
 
 def test_a_small_space_is_searched_until_nothing_is_left(tmp_path):
     small = SearchSpace(SPACE.teacher, (1,), (64,), (2, 4), (64, 256))
-    found = run_study(Limits(small, latency_ms_of, 1e9), accuracy_of, CONFIG, 0, tmp_path)
+    found = run_study(Limits(small, latency_ms_of, 1e9), whole(accuracy_of), CONFIG, 0, tmp_path)
     assert {one.subnet for one in found} == set(small.enumerate())
     assert pareto_front(found)
 
