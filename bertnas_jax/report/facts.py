@@ -9,7 +9,7 @@ from typing import Any
 from bertnas_jax.report import figures
 from bertnas_jax.report.labels import runtime_label
 from bertnas_jax.report.results import RunResults
-from bertnas_jax.report.summary import Latency, Summary
+from bertnas_jax.report.summary import Latency, Summary, Winner
 
 Facts = list[tuple[str, str]]
 
@@ -48,9 +48,15 @@ def score_facts(run: RunResults) -> Facts:
         ("winner before its fine-tuning", figures.score(task.metric, winner.inherited_value)),
         ("winner by the supernet, all of dev", figures.score(task.metric, chosen.accuracy)),
         ("bag of words, a linear model", baseline),
+        ("memory while it runs, compiled", _memory(winner)),
         ("train / dev examples", f"{task.train_examples:,} / {task.dev_examples:,}"),
         ("padding among the tokens", f"{100 * task.pad_share:.1f} %"),
     ]
+
+
+def _memory(winner: Winner) -> str:
+    weights_mb, arena_mb = winner.weight_bytes / 1e6, winner.arena_bytes / 1e6
+    return f"{weights_mb + arena_mb:.2f} MB: weights {weights_mb:.2f}, intermediate results {arena_mb:.2f}"
 
 
 def _standard_error(summary: Summary) -> str:

@@ -41,7 +41,10 @@ class Teacher:
 
 @dataclasses.dataclass(frozen=True)
 class Winner:
-    """`inherited_value` is its score before its own fine-tuning, `evidence` what `compliant` rests on."""
+    """`inherited_value` is its score before its own fine-tuning, `evidence` what `compliant` rests on.
+
+    Compiled, it takes `weight_bytes` and `arena_bytes` (intermediate results) of memory while it runs.
+    """
 
     metric: str
     value: float
@@ -50,6 +53,8 @@ class Winner:
     flops: int
     compliant: bool
     evidence: str
+    weight_bytes: int
+    arena_bytes: int
 
     def __post_init__(self):
         if self.evidence not in EVIDENCE:

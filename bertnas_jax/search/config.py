@@ -48,6 +48,12 @@ class BudgetConfig:
     max_params: int = knob(0, "Most parameters, embeddings included; 0 for any.", lower=0)
     max_flops: float = knob(0.0, "Most FLOPs (2 x MACs) of a sentence of --seq_len tokens, e.g. 1e9; 0 for any.", lower=0.0)
     max_file_mb: float = knob(0.0, "Largest float32 .tflite, in 10^6 bytes; 0 for any.", lower=0.0)
+    max_memory_mb: float = knob(
+        0.0,
+        "Most memory while the compiled model runs, in 10^6 bytes; 0 for any. Counted are its weights and the arena that its intermediate "
+        "results share by the compiler's static plan, float32 at --seq_len; not the code, the stacks and the runtime.",
+        lower=0.0,
+    )
 
     def __post_init__(self):
         check_knobs(self)

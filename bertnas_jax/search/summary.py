@@ -43,7 +43,8 @@ def summarise(job: Job, teacher: Teacher, winner: Bert, comparison: dict, export
         "subnet": dataclasses.asdict(subnet),
         "kept_layers": list(job.space.kept_layers(subnet.depth)),
         "teacher": _facts(job, job.bert.subnet) | {"metric": task.metric, "value": teacher.value},
-        "winner": _facts(job, subnet) | {"metric": task.metric, "compliant": comparison["compliant"], "evidence": _evidence(comparison)} | scores,
+        "winner": _facts(job, subnet) | {"metric": task.metric, "compliant": comparison["compliant"], "evidence": _evidence(comparison)} | scores
+        | {"weight_bytes": exported.memory.weight_bytes, "arena_bytes": exported.memory.arena_bytes},
         "latencies": comparison["latencies"],
         "speedup_vs_tflite_bert_base": comparison["speedup_vs_tflite_bert_base"],
         "search": {
