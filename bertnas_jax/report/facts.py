@@ -82,6 +82,7 @@ def search_facts(run: RunResults) -> Facts:
         ("meet the budget", _survey(summary)),
         ("evaluated", share),
         ("stopped early", _early_stop(summary)),
+        ("prices corrected by finalists", _corrections(summary)),
         ("on the front", f"{len(run.front):,}"),
         ("search time", figures.duration(search.wall_s)),
         *stages,
@@ -101,6 +102,17 @@ def _early_stop(summary: Summary) -> str:
     if not found.stopped:
         return "none"
     return f"{found.stopped:,}: {100 * found.examples_saved / found.examples:.0f} % of the dev examples were saved"
+
+
+def _corrections(summary: Summary) -> str:
+    """By how much, after how many measurements, and what then met the budget."""
+    rounds = summary.search.rounds
+    told = [
+        f"times {after.factor:.3f} after {figures.plural(before.finalists, 'measurement')}, by which {100 * after.share:.3g} % of the space "
+        f"meet the budget; {after.evaluations:,} evaluations by then"
+        for before, after in zip(rounds, rounds[1:])
+    ]
+    return "; ".join(told) or "no"
 
 
 def text_facts(fields: Mapping[str, Any]) -> Facts:

@@ -104,6 +104,19 @@ class EarlyStop:
 
 
 @dataclasses.dataclass(frozen=True)
+class SearchRound:
+    """Prices times a factor, evaluations up to its end, the share of the space that meets the budget by them, finalists measured in it."""
+
+    factor: float
+    evaluations: int
+    share: float
+    finalists: int
+
+    def __post_init__(self):
+        check_positive("search.rounds.factor", self.factor)
+
+
+@dataclasses.dataclass(frozen=True)
 class Search:
     method: str
     evaluated: int
@@ -111,6 +124,7 @@ class Search:
     wall_s: float
     survey: Survey
     early_stop: EarlyStop
+    rounds: tuple[SearchRound, ...]
 
 
 @dataclasses.dataclass(frozen=True)

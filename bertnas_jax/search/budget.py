@@ -74,6 +74,10 @@ class Budget:
     def costs(self) -> tuple[Cost, ...]:
         return (*(one.cost for one in self.latencies), *self.sizes)
 
+    def first_factor(self, host_factor: float) -> float:
+        """What prices by the first limit are multiplied by where those of this machine are by a factor."""
+        return host_factor if self.first.limit.place.is_host else 1.0
+
     def limits(self) -> Limits:
         """The same for samplers."""
         first, *others = self.costs

@@ -102,6 +102,16 @@ class SamplerConfig:
     finalists: int = knob(
         3, "Best subnets that are scored on the whole dev split and, for a limit of this machine, built and measured.", lower=1, upper=100
     )
+    corrections: int = knob(
+        2,
+        "How often the prices of this machine may be corrected by the finalists that were measured: the space is then priced again and the "
+        "search goes on with a quarter more evaluations.",
+        lower=0,
+        upper=100,
+    )
+    price_tolerance: float = knob(
+        0.05, "Share by which measured finalists may be off their prices, in the geometric mean, before those are corrected.", lower=0.001, upper=10.0
+    )
     storage: str = knob(
         "",
         "Where the study is kept for workers to share: postgresql://user@host/name, mysql://user@host/name, or grpc://host:port of Optuna's "

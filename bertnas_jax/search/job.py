@@ -40,7 +40,7 @@ def open_job(config: SearchConfig) -> Job:
             '--limits="pixel_4/1 large/tflite/float32: 30"'
         )
     limits = limits_of(config.budget)
-    tuning = _known_tuning(config.tuning)
+    tuning = known_tuning(config.tuning)
     cores = len(usable_cores())
     for threads in (config.budget.threads, *(limit.place.threads for limit in limits if limit.place.is_host)):
         if threads > cores:
@@ -52,7 +52,7 @@ def open_job(config: SearchConfig) -> Job:
     return Job(**vars(inputs), config=config, folder=RunFolder.open(config), limits=limits, tuning=tuning)
 
 
-def _known_tuning(file: str) -> Tuning:
+def known_tuning(file: str) -> Tuning:
     """That of the file, or what the package brings for this CPU."""
     cpu = str(host_target().attrs["mcpu"])
     if not file:

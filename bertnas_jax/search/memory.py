@@ -42,7 +42,7 @@ def memory_table(job: Job) -> PeakTable:
             return words + aligned(bert.type_vocab_size * row_bytes) - aligned(2 * row_bytes)  # the stand-in has two types
 
         _save(fill_memory_table(job.space, planned, more_rows), path)
-    return _load(job.space, path)
+    return load_memory_table(job.space, path)
 
 
 def _save(table: PeakTable, path: pathlib.Path) -> None:
@@ -51,6 +51,7 @@ def _save(table: PeakTable, path: pathlib.Path) -> None:
         partial.write_text(json.dumps(fields) + "\n", encoding="utf-8")
 
 
-def _load(space: SearchSpace, path: pathlib.Path) -> PeakTable:
+def load_memory_table(space: SearchSpace, path: pathlib.Path) -> PeakTable:
+    """The table that a run folder holds for its space."""
     fields = {name: np.array(values) for name, values in json.loads(path.read_text(encoding="utf-8")).items()}
     return PeakTable(CostTable(space, fields["outside"], fields["blocks"]), fields["peaks"])

@@ -74,7 +74,8 @@ def _show(bar: tqdm, known: dict[Subnet, Evaluated]) -> None:
 def _next_first(study: optuna.Study, limits: Limits, first: Sequence[Subnet]) -> Subnet | None:
     """The first of these that meets the budget and nobody has begun."""
     begun = trials(study, TrialState.COMPLETE, TrialState.RUNNING, TrialState.WAITING)
-    taken = [trial.system_attrs.get("fixed_params", trial.params) for trial in begun]
+    # A trial that the sampler chose was enqueued with no choices.
+    taken = [trial.system_attrs.get("fixed_params") or trial.params for trial in begun]
     return next((subnet for subnet in first if limits.allows(subnet) and choices_of(subnet) not in taken), None)
 
 

@@ -13,6 +13,7 @@ from bertnas_jax.search.explore import EVALUATED_FILE, read_evaluated
 from bertnas_jax.search.evaluated import Evaluated
 from bertnas_jax.search.job import Job
 from bertnas_jax.search.latencies import SURVEY_FILE
+from bertnas_jax.search.rounds import read_rounds
 from bertnas_jax.search.winner import Exported
 from bertnas_jax.space import Subnet, count_flops, count_parameters
 from bertnas_jax.train import Teacher, versions
@@ -51,6 +52,10 @@ def summarise(job: Job, teacher: Teacher, winner: Bert, comparison: dict, export
             "method": config.sampler.sampler,
             "evaluated": len(evaluated),
             "early_stop": _early_stop(job, evaluated),
+            "rounds": [
+                {"factor": one.factor, "evaluations": one.evaluations, "share": one.share, "finalists": len(one.finalists)}
+                for one in read_rounds(job)
+            ],
             "space_size": job.space.count,
             "survey": job.folder.read_json(SURVEY_FILE),
             "wall_s": seconds.get("search", 0.0),

@@ -66,6 +66,13 @@ def test_it_begins_where_it_is_told_to(tmp_path):
     assert [one.subnet for one in search(tmp_path)[:3]] == FIRST
 
 
+def test_first_ones_that_a_sampler_has_proposed_before_are_not_begun_again(tmp_path):
+    limits = Limits(SPACE, latency_ms_of, 14.0)
+    found = run_study(limits, whole(accuracy_of), SamplerConfig(evaluations=10, population=8), 0, tmp_path)
+    more = run_study(limits, whole(accuracy_of), SamplerConfig(evaluations=14, population=8), 0, tmp_path, [one.subnet for one in found])
+    assert more[:10] == found and len({one.subnet for one in more}) == 14
+
+
 @pytest.mark.parametrize("stop_at", [2, 11])
 def test_an_interrupted_search_ends_as_if_it_had_not_been(tmp_path, stop_at):
     whole = search(tmp_path / "whole")
