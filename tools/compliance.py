@@ -24,6 +24,7 @@ import shutil
 import subprocess
 import sys
 
+import jax
 import numpy as np
 from tqdm import tqdm
 
@@ -32,9 +33,20 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 from bertnas_jax.benchmark import RESULTS, write_result
 from bertnas_jax.benchmark.records import check_settings, recorded
 from bertnas_jax.benchmark.trained_run import TrainedRun, open_run, read_run, sources
+from bertnas_jax.compiler import Tuning, compile_model, host_target, set_num_threads
 from bertnas_jax.errors import explained
+from bertnas_jax.export import TfliteModel
+from bertnas_jax.latency import full_inputs, measure_interleaved, pinned
+from bertnas_jax.model import load_checkpoint, read_config, save_checkpoint
 from bertnas_jax.search.config import BudgetConfig, SamplerConfig, SearchConfig
-from bertnas_jax.train import SupernetConfig
+from bertnas_jax.search.job import Job, known_tuning
+from bertnas_jax.search.latencies import latency_stage
+from bertnas_jax.search.latency_limit import limits_of
+from bertnas_jax.search.rounds import read_rounds, rounds_stage
+from bertnas_jax.search.samplers import InfeasibleBudget
+from bertnas_jax.search.tuned import tuning_stage
+from bertnas_jax.supernet import Supernet, extract
+from bertnas_jax.train import RunFolder, Stopwatch, SupernetConfig, SupernetScorer
 
 TOLERANCE = 0.03  # by which a winner may exceed its budget when it is measured again
 MODEL, BERT_BASE_FILE = "model", "baseline/bert_base.tflite"
@@ -69,18 +81,11 @@ class Searches:
     """Searches over one trained supernet, each in a folder of its own below the run's, that share prices and BERT-base."""
 
     def __init__(self, trained: TrainedRun, settings: Settings, folder: pathlib.Path):
-        from bertnas_jax.train import SupernetScorer
-        from bertnas_jax.supernet import Supernet
-
         self._trained, self._settings, self._folder = trained, settings, folder
         job = trained.job
         self._scorer = SupernetScorer(Supernet(job.space, job.bert), trained.weights, job.feed, settings.dev_subset, settings.seed)
 
-    def _job(self, name: str, latency_ms: float, number: int = 0):
-        from bertnas_jax.search.job import Job, known_tuning
-        from bertnas_jax.search.latency_limit import limits_of
-        from bertnas_jax.train import RunFolder
-
+    def _job(self, name: str, latency_ms: float, number: int = 0) -> Job:
         config = self._settings.config(self._trained.job.config, self._folder / name, latency_ms, number)
         (self._folder / name).mkdir(parents=True, exist_ok=True)
         inputs = vars(self._trained.job) | {"config": config, "folder": RunFolder(self._folder / name)}
@@ -88,9 +93,6 @@ class Searches:
 
     def prices(self) -> dict:
         """The least price of the space and that of its largest Subnet in ms, and BERT-base's latency on TensorFlow Lite."""
-        from bertnas_jax.search.latencies import latency_stage
-        from bertnas_jax.search.tuned import tuning_stage
-
         job = self._job("prices", 1e6)
         with tuning_stage(job):
             budget = latency_stage(job)
@@ -99,14 +101,6 @@ class Searches:
 
     def search(self, number: int, latency_ms: float, bert_base_ms: float) -> dict:
         """One search's winner, and its latency as a finalist and in a process of its own; `subnet` is None if it found none."""
-        from bertnas_jax.compiler import Tuning
-        from bertnas_jax.model import save_checkpoint
-        from bertnas_jax.search.latencies import latency_stage
-        from bertnas_jax.search.rounds import read_rounds, rounds_stage
-        from bertnas_jax.search.samplers import InfeasibleBudget
-        from bertnas_jax.supernet import extract
-        from bertnas_jax.train import Stopwatch
-
         trained, job = self._trained, self._job(f"search_{number}", latency_ms, number)
         for name in KEPT:
             shutil.copyfile(self._folder / "prices" / name, job.path(name))
@@ -152,13 +146,6 @@ def measure_afresh(folder: pathlib.Path, settings: Settings) -> dict:
 
 def measure(folder: pathlib.Path, seq_len: int, threads: int) -> dict:
     """What `measure_afresh` tells: the latency of the model in a folder, in turn with BERT-base on TensorFlow Lite."""
-    import jax
-
-    from bertnas_jax.compiler import Tuning, compile_model, host_target, set_num_threads
-    from bertnas_jax.export import TfliteModel
-    from bertnas_jax.latency import full_inputs, measure_interleaved, pinned
-    from bertnas_jax.model import load_checkpoint, read_config
-
     with Tuning.load(folder / "tuning.json"):
         model = load_checkpoint(folder / MODEL, read_config(folder / MODEL), jax.random.key(0))
         compiled, inputs = compile_model(model, seq_len, host_target()), full_inputs(seq_len)
