@@ -91,7 +91,8 @@ class SamplerConfig:
     early_stop: bool = knob(
         True,
         "Leaves a Subnet after a quarter, half or three quarters of --dev_subset if one that is no slower is clearly more accurate on them (an "
-        "exact paired test: of those as good as that one at most 1 % are lost). For tasks scored by accuracy, from 128 dev examples on.",
+        "exact paired test: of those as good as that one at most 1 % are lost) or can no longer be reached. For tasks scored by accuracy, from "
+        "128 dev examples on.",
     )
     priced: int = knob(
         1_000_000,

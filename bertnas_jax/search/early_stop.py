@@ -2,7 +2,8 @@
 
 The subset comes in parts drawn at random. After each, newcomer and rival are compared on the examples that exactly one of them has
 right. Were the newcomer no less accurate on the whole subset, it would have at least every other of those right; how many it has of those
-seen so far is then at least binomial with a half. If so few have odds under the level, it is stopped.
+seen so far is then at least binomial with a half. If so few have odds under the level, it is stopped; and so it is, with certainty, if it
+is further behind than there are examples left that the rival has wrong: it gains on no others.
 Source: McNemar 1947, "Note on the sampling error of the difference between correlated proportions or percentages", in its exact,
 one-sided form. Examples are drawn without replacement, by which extremes are rarer still (Hoeffding 1963, "Probability
 inequalities for sums of bounded random variables", section 6). The level is shared out over the looks (Bonferroni).
@@ -57,10 +58,15 @@ def race(parts: Iterable[Bool[np.ndarray, " k"]], rival: Rival | None, looks: in
         seen = np.concatenate([seen, part])
         if rival is None or len(seen) == len(rival.right):
             continue
-        known = rival.right[: len(seen)]
-        if is_beaten(seen, known, LEVEL / looks):
+        known, left = np.split(rival.right, [len(seen)])
+        if cannot_reach(seen, known, left) or is_beaten(seen, known, LEVEL / looks):
             return Score(rival.accuracy - float(known.mean() - seen.mean()), stopped_after=len(seen))
     return Score(float(seen.mean()), pack(seen))
+
+
+def cannot_reach(newcomer: Bool[np.ndarray, " k"], rival: Bool[np.ndarray, " k"], rival_left: Bool[np.ndarray, " m"]) -> bool:
+    """True if the newcomer is less accurate than its rival over all even if it has every example right that is left."""
+    return int(rival.sum()) - int(newcomer.sum()) > int(np.sum(~rival_left))
 
 
 def is_beaten(newcomer: Bool[np.ndarray, " k"], rival: Bool[np.ndarray, " k"], level: float) -> bool:

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from scipy.stats import binom, hypergeom
 
 from bertnas_jax.search.config import SamplerConfig
-from bertnas_jax.search.early_stop import LEVEL, Rival, is_beaten, pack, race, unpack
+from bertnas_jax.search.early_stop import LEVEL, Rival, cannot_reach, is_beaten, pack, race, unpack
 from bertnas_jax.search.evaluated import pareto_front
 from bertnas_jax.search.samplers import Limits
 from bertnas_jax.search.shared_study import open_study
@@ -46,6 +46,14 @@ def test_draws_without_replacement_are_no_worse_than_the_bound(half, data):
     ahead = data.draw(st.integers(0, m // 2))
     if (stated := binom.cdf(ahead, m, 0.5)) < LEVEL:
         assert hypergeom.cdf(ahead, 2 * half, half, m) <= stated * (1 + 1e-9)
+
+
+@given(st.lists(st.tuples(st.booleans(), st.booleans()), min_size=1, max_size=24), st.data())
+def test_what_cannot_reach_its_rival_does_not_with_all_the_rest_right_and_else_does(pairs, data):
+    newcomer, rival = np.array(pairs, bool).T
+    seen = data.draw(st.integers(0, len(rival)))
+    best = int(newcomer[:seen].sum()) + len(rival) - seen
+    assert cannot_reach(newcomer[:seen], rival[:seen], rival[seen:]) == (best < rival.sum())
 
 
 def test_one_as_good_as_its_rival_is_seldom_stopped():
