@@ -1,5 +1,6 @@
 """A configuration, its flags, its flagfile and its JSON say the same."""
 
+import json
 import pathlib
 
 import pytest
@@ -10,6 +11,7 @@ from hypothesis import strategies as st
 from bertnas_jax.benchmark.config import BenchmarkConfig
 from bertnas_jax.flags import config_from_flags, config_from_json, config_to_flagfile, config_to_json, define_flags
 from bertnas_jax.search.config import SAMPLERS, BudgetConfig, SamplerConfig, SearchConfig
+from bertnas_jax.space import Subnet
 from bertnas_jax.train import SpaceConfig, SupernetConfig, SupernetTrainConfig, TrainConfig
 from tests.conftest import REPOSITORY
 
@@ -60,6 +62,20 @@ def test_every_flagfile_parses_and_says_what_it_costs(path):
     assert isinstance(config_from_flags(program, values), program)
     for word in ("Command:", "Cost:", "Must reach:"):
         assert f"# {word}" in text
+
+
+def test_the_cloud_config_is_what_was_planned():
+    """Its cost rests on a plan: that must be of its mesh, its batch, its Subnets a step and its model's largest sizes."""
+    values = flags.FlagValues()
+    define_flags(SupernetConfig, values)
+    values(["program", f"--flagfile={REPOSITORY}/configs/cloud.cfg"])
+    config = config_from_flags(SupernetConfig, values)
+    plans = json.loads(pathlib.Path(REPOSITORY, "benchmarks/results/tpu_plan_2026-11-24.json").read_text())["plans"]
+    planned = next(one for one in plans if one["model"] == "bert_base")
+    assert list(config.mesh.shape(planned["devices"])) == planned["mesh"] and config.num_random + 2 == planned["subnets"]
+    assert (config.tokens_per_batch, config.max_length, config.max_buckets) == (planned["rows"] * planned["seq_len"], planned["seq_len"], 1)
+    space = config.space.space_of(Subnet.uniform(12, 768, 12, 3072))
+    assert space.largest == Subnet.uniform(12, 768, 12, 3072) and space.count > 10**9
 
 
 @pytest.mark.parametrize(

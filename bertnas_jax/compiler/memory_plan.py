@@ -23,6 +23,27 @@ class MemoryPlan:
     arena_bytes: int
 
 
+@dataclasses.dataclass(frozen=True)
+class RunningMemory:
+    """What a program keeps in memory while it runs, in bytes: its weights, each aligned, and the arena of its intermediates.
+
+    These are the sizes of the C library's weights (but for a header of 64 bytes) and of its arena. Neither the code nor what a kernel
+    keeps on the stack is in them.
+    """
+
+    weight_bytes: int
+    arena_bytes: int
+
+    @property
+    def total_bytes(self) -> int:
+        return self.weight_bytes + self.arena_bytes
+
+
+def running_memory(program: Program) -> RunningMemory:
+    """The memory of a program by its static plan."""
+    return RunningMemory(sum(aligned(weight.nbytes) for weight in program.weights), plan_memory(program).arena_bytes)
+
+
 def lifetimes(program: Program) -> list[tuple[int, int]]:
     """For every intermediate, the first and the last launch that need it; the result outlives them all."""
     born: dict[int, int] = {}

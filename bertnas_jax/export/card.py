@@ -43,6 +43,7 @@ class CardFacts:
     kept_layers: tuple[int, ...] = ()  # counted from 0; empty if not known
     precision: Precision = "float32"
     library_value: float | None = None
+    running_bytes: int | None = None  # of the compiled model: weights, and the arena of its intermediates
 
 
 def model_card(facts: CardFacts, subnet: Subnet, vocabulary: Vocabulary, seq_len: int, library: str) -> str:
@@ -70,6 +71,7 @@ def _header(facts: CardFacts, subnet: Subnet, vocabulary: Vocabulary, seq_len: i
         "feed-forward neurons of each block": ffns,
         "parameters": f"{count_parameters(subnet, vocabulary):,}",
         "FLOPs of one sequence (2 x MACs)": f"{count_flops(subnet, vocabulary, seq_len):,}",
+        **({"bytes of the compiled model while it runs, weights and intermediate results": f"{facts.running_bytes:,}"} if facts.running_bytes else {}),
         "sequence length of the exported files": seq_len,
     }
     table = "\n".join(f"| {name} | {value} |" for name, value in rows.items())

@@ -56,6 +56,11 @@ class SizeLimit:
     value: float
     compliant: bool
 
+    @property
+    def allowed(self) -> str:
+        """`70 MB of float32 .tflite` or `17,000,000 parameters`."""
+        return f"{self.most:,.6g} {self.unit}" + ("" if self.unit == self.name else f" of {self.name}")
+
 
 @dataclasses.dataclass(frozen=True)
 class Budget:

@@ -9,7 +9,7 @@ from typing import Any
 from bertnas_jax.report import figures
 from bertnas_jax.report.labels import backend_label
 from bertnas_jax.report.results import RunResults
-from bertnas_jax.report.summary import Latency, Summary
+from bertnas_jax.report.summary import Latency, Summary, Winner
 
 Facts = list[tuple[str, str]]
 
@@ -49,6 +49,7 @@ def score_facts(run: RunResults) -> Facts:
         ("winner before its fine-tuning", figures.score(task.metric, winner.inherited_value)),
         ("winner by the supernet, all of dev", figures.score(task.metric, chosen.accuracy)),
         ("bag of words, a linear model", baseline),
+        ("memory while it runs, compiled", _memory(winner)),
         ("train / dev examples", f"{task.train_examples:,} / {task.dev_examples:,}"),
         ("padding among the tokens", f"{100 * task.pad_share:.1f} %"),
     ]
@@ -59,6 +60,11 @@ def _float32_fact(summary: Summary) -> Facts:
     if summary.parity.tvm_dtype == "float32":
         return []
     return [("winner, fine-tuned, in float32", figures.score(summary.task.metric, summary.winner.float32_value))]
+
+
+def _memory(winner: Winner) -> str:
+    weights_mb, arena_mb = winner.weight_bytes / 1e6, winner.arena_bytes / 1e6
+    return f"{weights_mb + arena_mb:.2f} MB: weights {weights_mb:.2f}, intermediate results {arena_mb:.2f}"
 
 
 def _standard_error(summary: Summary) -> str:
@@ -84,6 +90,8 @@ def search_facts(run: RunResults) -> Facts:
         ("method", search.method),
         ("meet the budget", _survey(summary)),
         ("evaluated", share),
+        ("stopped early", _early_stop(summary)),
+        ("prices corrected by finalists", _corrections(summary)),
         ("on the front", f"{len(run.front):,}"),
         ("search time", figures.duration(search.wall_s)),
         *stages,
@@ -96,6 +104,24 @@ def _survey(summary: Summary) -> str:
     number = figures.whole_number(round(survey.share * search.space_size))
     by = "all priced" if survey.whole else f"by {survey.priced:,} that were priced"
     return f"{number} of {figures.whole_number(search.space_size)} ({100 * survey.share:.3g} %), {by}"
+
+
+def _early_stop(summary: Summary) -> str:
+    found = summary.search.early_stop
+    if not found.stopped:
+        return "none"
+    return f"{found.stopped:,}: {100 * found.examples_saved / found.examples:.0f} % of the dev examples were saved"
+
+
+def _corrections(summary: Summary) -> str:
+    """By how much, after how many measurements, and what then met the budget."""
+    rounds = summary.search.rounds
+    told = [
+        f"times {after.factor:.3f} after {figures.plural(before.finalists, 'measurement')}, by which {100 * after.share:.3g} % of the space "
+        f"meet the budget; {after.evaluations:,} evaluations by then"
+        for before, after in zip(rounds, rounds[1:])
+    ]
+    return "; ".join(told) or "no"
 
 
 def text_facts(fields: Mapping[str, Any]) -> Facts:

@@ -39,7 +39,7 @@ def page(run: RunResults) -> str:
 
 def _origin(summary: Summary) -> str:
     budget = summary.budget
-    limits = [*map(_limit, budget.limits), *(f"{size.most:,.6g} {size.unit}" for size in budget.sizes)]
+    limits = [*map(_limit, budget.limits), *(size.allowed for size in budget.sizes)]
     return f"bertnas_jax, {summary.date.replace('T', ' ')}. Budget: {'; '.join(limits)}; batch 1."
 
 

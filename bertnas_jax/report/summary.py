@@ -42,7 +42,10 @@ class Teacher:
 
 @dataclasses.dataclass(frozen=True)
 class Winner:
-    """`value` is its score in the budget's dtype on this machine, `inherited_value` that before its own fine-tuning, `evidence` what `compliant` rests on."""
+    """`value` is its score in the budget's dtype on this machine, `inherited_value` that before its own fine-tuning, `evidence` what `compliant` rests on.
+
+    Compiled, it takes `weight_bytes` and `arena_bytes` (intermediate results) of memory while it runs.
+    """
 
     metric: str
     value: float
@@ -52,6 +55,8 @@ class Winner:
     flops: int
     compliant: bool
     evidence: str
+    weight_bytes: int
+    arena_bytes: int
 
     def __post_init__(self):
         if self.evidence not in EVIDENCE:
@@ -92,12 +97,36 @@ class Survey:
 
 
 @dataclasses.dataclass(frozen=True)
+class EarlyStop:
+    """Subnets that were stopped before they had seen their dev examples; of the `examples` of all that saved some."""
+
+    stopped: int
+    examples_saved: int
+    examples: int
+
+
+@dataclasses.dataclass(frozen=True)
+class SearchRound:
+    """Prices times a factor, evaluations up to its end, the share of the space that meets the budget by them, finalists measured in it."""
+
+    factor: float
+    evaluations: int
+    share: float
+    finalists: int
+
+    def __post_init__(self):
+        check_positive("search.rounds.factor", self.factor)
+
+
+@dataclasses.dataclass(frozen=True)
 class Search:
     method: str
     evaluated: int
     space_size: int
     wall_s: float
     survey: Survey
+    early_stop: EarlyStop
+    rounds: tuple[SearchRound, ...]
 
 
 @dataclasses.dataclass(frozen=True)

@@ -10,9 +10,13 @@ from bertnas_jax.search.config import BudgetConfig
 from bertnas_jax.search.cost_table import CostTable
 from bertnas_jax.search.evaluated import SimulatedLatency
 from bertnas_jax.search.latency_limit import LatencyLimit
+from bertnas_jax.search.peak_table import PeakTable
 from bertnas_jax.search.samplers import Ceiling, Limits
 from bertnas_jax.search.simulated import simulate_at, simulated_prices
 from bertnas_jax.space import SearchSpace, Subnet, count_flops, count_parameters, tflite_bytes
+
+TFLITE_FILE, RUNNING_MEMORY = "float32 .tflite", "memory while running"
+
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Cost:
@@ -21,7 +25,7 @@ class Cost:
     name: str
     unit: str
     most: float
-    table: CostTable
+    table: CostTable | PeakTable
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -70,6 +74,10 @@ class Budget:
     def costs(self) -> tuple[Cost, ...]:
         return (*(one.cost for one in self.latencies), *self.sizes)
 
+    def first_factor(self, host_factor: float) -> float:
+        """What prices by the first limit are multiplied by where those of this machine are by a factor."""
+        return host_factor if self.first.limit.place.is_host else 1.0
+
     def limits(self) -> Limits:
         """The same for samplers."""
         first, *others = self.costs
@@ -82,7 +90,7 @@ class Budget:
     def describe(self) -> str:
         """`30.00 ms on pixel_4, 1 large, tflite float32, 64 tokens` and so on, as asked for."""
         latencies = [f"{one.latency_ms:.2f} ms on {one.cost.name}" for one in self.latencies]
-        return ", ".join([*latencies, *(f"{one.most:,.6g} {one.unit}" for one in self.sizes)])
+        return ", ".join([*latencies, *(f"{one.most:,.6g} {one.unit}{'' if one.unit == one.name else f' of {one.name}'}" for one in self.sizes)])
 
 
 def priced_on_host(limit: LatencyLimit, latency_ms: float, bert_base_ms: float, space: SearchSpace, table: KernelTable, margin: float) -> PricedLimit:
@@ -98,11 +106,16 @@ def priced_elsewhere(limit: LatencyLimit, latency_ms: float, bert_base_ms: float
     return PricedLimit(limit, latency_ms, bert_base_ms, Cost(limit.place.describe(), "ms", most_ms, prices.table), prices.knowledge)
 
 
+def memory_limit(most_mb: float, table: PeakTable) -> Cost:
+    """The limit of the memory of a compiled model while it runs."""
+    return Cost(RUNNING_MEMORY, "MB", most_mb, table)
+
+
 def size_limits(config: BudgetConfig, space: SearchSpace, bert: BertConfig) -> tuple[Cost, ...]:
     """The limits of parameters, FLOPs and megabytes that are given."""
     asked = (
         ("parameters", "parameters", config.max_params, lambda subnet: count_parameters(subnet, bert.vocabulary)),
         ("FLOPs", "FLOPs", config.max_flops, lambda subnet: count_flops(subnet, bert.vocabulary, config.seq_len)),
-        ("float32 .tflite", "MB", config.max_file_mb, lambda subnet: tflite_bytes(subnet, bert.vocabulary, config.seq_len) / 1e6),
+        (TFLITE_FILE, "MB", config.max_file_mb, lambda subnet: tflite_bytes(subnet, bert.vocabulary, config.seq_len) / 1e6),
     )
     return tuple(Cost(name, unit, most, CostTable.of_sums(space, cost_of)) for name, unit, most, cost_of in asked if most)

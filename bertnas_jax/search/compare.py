@@ -10,7 +10,7 @@ from bertnas_jax.compiler import CompiledModel, compile_model, host_target
 from bertnas_jax.export import export_tflite
 from bertnas_jax.latency import LatencyRecord, Timing, append_records, stand_in
 from bertnas_jax.model import Bert
-from bertnas_jax.search.budget import Budget, Cost, PricedLimit
+from bertnas_jax.search.budget import RUNNING_MEMORY, TFLITE_FILE, Budget, Cost, PricedLimit
 from bertnas_jax.search.finalists import meets
 from bertnas_jax.search.job import Job
 from bertnas_jax.search.precisions import BASELINE_INT8, NO_DTYPES, WINNER, best_dtypes, score_variants, winner_variants
@@ -99,8 +99,9 @@ def _known(evidence: str, winner_ms: float, low_ms: float | None, high_ms: float
 
 
 def _on_size(exported: Exported, cost: Cost, winner: Subnet) -> dict:
-    """The winner's parameters, FLOPs or megabytes, which are those of the file as it was written."""
-    value = exported.tflite.stat().st_size / 1e6 if cost.unit == "MB" else cost.table.of(winner)
+    """The winner's parameters, FLOPs or megabytes, which are those of the file as it was written and of the model as it was planned."""
+    known_mb = {TFLITE_FILE: exported.tflite.stat().st_size / 1e6, RUNNING_MEMORY: exported.memory.total_bytes / 1e6}
+    value = known_mb[cost.name] if cost.name in known_mb else cost.table.of(winner)
     return {"name": cost.name, "unit": cost.unit, "most": cost.most, "value": value, "compliant": value <= cost.most}
 
 

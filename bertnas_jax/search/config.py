@@ -58,6 +58,12 @@ class BudgetConfig:
     max_params: int = knob(0, "Most parameters, embeddings included; 0 for any.", lower=0)
     max_flops: float = knob(0.0, "Most FLOPs (2 x MACs) of a sentence of --seq_len tokens, e.g. 1e9; 0 for any.", lower=0.0)
     max_file_mb: float = knob(0.0, "Largest float32 .tflite, in 10^6 bytes; 0 for any.", lower=0.0)
+    max_memory_mb: float = knob(
+        0.0,
+        "Most memory while the compiled model runs, in 10^6 bytes; 0 for any. Counted are its weights and the arena that its intermediate "
+        "results share by the compiler's static plan, float32 at --seq_len; not the code, the stacks and the runtime.",
+        lower=0.0,
+    )
 
     def __post_init__(self):
         check_knobs(self)
@@ -92,6 +98,12 @@ class SamplerConfig:
     evaluations: int = knob(64, "Subnets whose accuracy is evaluated.", lower=1, upper=1_000_000)
     population: int = knob(16, "Population of nsga2 and evolution.", lower=2, upper=10_000)
     dev_subset: int = knob(512, "Dev examples an evaluation uses; the finalists are scored on all of them.", lower=1)
+    early_stop: bool = knob(
+        True,
+        "Leaves a Subnet after a quarter, half or three quarters of --dev_subset if one that is no slower is clearly more accurate on them (an "
+        "exact paired test: of those as good as that one at most 1 % are lost) or can no longer be reached. For tasks scored by accuracy, from "
+        "128 dev examples on.",
+    )
     priced: int = knob(
         1_000_000,
         "Subnets that are priced before anything is trained, all in a smaller space, to tell how many meet the budget.",
@@ -100,6 +112,16 @@ class SamplerConfig:
     )
     finalists: int = knob(
         3, "Best subnets that are scored on the whole dev split and, for a limit of this machine, built and measured.", lower=1, upper=100
+    )
+    corrections: int = knob(
+        2,
+        "How often the prices of this machine may be corrected by the finalists that were measured: the space is then priced again and the "
+        "search goes on with a quarter more evaluations.",
+        lower=0,
+        upper=100,
+    )
+    price_tolerance: float = knob(
+        0.05, "Share by which measured finalists may be off their prices, in the geometric mean, before those are corrected.", lower=0.001, upper=10.0
     )
     storage: str = knob(
         "",

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from bertnas_jax.space import Subnet
 
 
 @dataclasses.dataclass(frozen=True)
 class Evaluated:
-    """A Subnet, its score by the supernet (the task's metric), and its price on the budget's first latency limit."""
+    """A Subnet, its score by the supernet (the task's metric), and its price on the budget's first latency limit.
+
+    One that was `stopped_after` some dev examples has an estimate, below the score of another that is no slower.
+    """
 
     subnet: Subnet
     accuracy: float
     latency_ms: float
+    stopped_after: int | None = None
 
     def dominates(self, other: Evaluated) -> bool:
         """True if no worse in either and better in one."""
@@ -59,6 +63,12 @@ class Finalist:
         known = [value for value in (self.table_ms, self.measured_ms, self.p90_ms) if value is not None]
         if min(known) <= 0:
             raise ValueError(f"latencies must be above 0 ms, got {self.table_ms}, {self.measured_ms} and {self.p90_ms}; measure again")
+
+    @classmethod
+    def from_fields(cls, fields: Mapping) -> Finalist:
+        """The finalist of a parsed JSON object (`dataclasses.asdict` of one)."""
+        simulated = tuple(SimulatedLatency(**one) for one in fields["simulated"])
+        return cls(**fields | {"subnet": Subnet.from_fields(fields["subnet"]), "simulated": simulated})
 
     @property
     def latency_ms(self) -> float:

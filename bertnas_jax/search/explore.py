@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from bertnas_jax.train import SupernetScorer
+from bertnas_jax.search.early_stop import ScoreOf, race, whole
 from bertnas_jax.search.evaluated import Evaluated, pareto_front
 from bertnas_jax.search.budget import Budget
 from bertnas_jax.search.job import Job
@@ -17,29 +18,50 @@ EVALUATED_FILE, UNIFORM_FILE = "search/evaluated.json", "search/uniform.json"
 NUM_UNIFORM = 8  # where a search starts, and what it must beat: the equal blocks nearest to the budget
 
 
-def search_stage(job: Job, scorer: SupernetScorer, budget: Budget) -> list[Evaluated]:
-    """The Subnets evaluated, in order, uniform ones first; the study in `search/` goes on where it stopped.
+def search_stage(job: Job, scorer: SupernetScorer, budget: Budget, number: int, evaluations: int) -> list[Evaluated]:
+    """The Subnets evaluated by the end of a round, in order; the study in `search/` goes on where it stopped.
 
     Raises:
       InfeasibleBudget: nothing that was proposed meets the budget.
     """
-    if not (job.folder.has(EVALUATED_FILE) and job.folder.has(UNIFORM_FILE)):
-        evaluated, uniform = explore(job, scorer, budget)
-        job.folder.write_json(UNIFORM_FILE, _fields([one for one in evaluated if one.subnet in uniform]))
-        job.folder.write_json(EVALUATED_FILE, _fields(evaluated))
-    return read_evaluated(job, EVALUATED_FILE)
+    name = f"search/round_{number}.json"
+    if not job.folder.has(name):
+        job.folder.write_json(name, _fields(explore(job, scorer, budget, evaluations)))
+    return read_evaluated(job, name)
 
 
-def explore(job: Job, scorer: SupernetScorer, budget: Budget) -> tuple[list[Evaluated], list[Subnet]]:
-    """What this process and its workers evaluated, and which uniform nets they began with."""
+def explore(job: Job, scorer: SupernetScorer, budget: Budget, evaluations: int) -> list[Evaluated]:
+    """What this process and its workers evaluated, the uniform nets nearest to the budget first."""
+    sampler = dataclasses.replace(job.config.sampler, evaluations=evaluations)
     limits = budget.limits()
-    uniform = uniform_nets(limits)[-NUM_UNIFORM:]
-    return run_study(limits, scorer.on_part, job.config.sampler, job.config.seed, job.path("search"), uniform), uniform
+    return run_study(limits, score_by(scorer, sampler.early_stop), sampler, job.config.seed, job.path("search"), _uniform(budget))
+
+
+def publish(job: Job, evaluated: Sequence[Evaluated], rounds: Sequence[tuple[Budget, float]]) -> None:
+    """Writes what the report draws, with prices as they were corrected last; of each round its budget and factor are given."""
+    factor = rounds[-1][0].first_factor(rounds[-1][1])
+    priced = [dataclasses.replace(one, latency_ms=one.latency_ms * factor) for one in evaluated]
+    uniform = {subnet for budget, _ in rounds for subnet in _uniform(budget)}
+    job.folder.write_json(UNIFORM_FILE, _fields([one for one in priced if one.subnet in uniform]))
+    job.folder.write_json(EVALUATED_FILE, _fields(priced))
+
+
+def _uniform(budget: Budget) -> list[Subnet]:
+    """Where a search begins: the nets of equal blocks nearest to the budget."""
+    return uniform_nets(budget.limits())[-NUM_UNIFORM:]
+
+
+def score_by(scorer: SupernetScorer, early_stop: bool) -> ScoreOf:
+    """Scores on the part of dev by the shared weights; stopped early if that is asked for and the task's metric allows it."""
+    if not (early_stop and scorer.counts_examples and scorer.num_parts > 1):
+        return whole(scorer.on_part)
+    return lambda subnet, rival: race(scorer.right_by_part(subnet), rival, scorer.num_parts - 1)
 
 
 def read_evaluated(job: Job, name: str) -> list[Evaluated]:
     """What `search_stage` wrote to this file."""
-    return [Evaluated(Subnet.from_fields(row["subnet"]), row["accuracy"], row["latency_ms"]) for row in job.folder.read_json(name)]
+    rows = job.folder.read_json(name)
+    return [Evaluated(Subnet.from_fields(row["subnet"]), row["accuracy"], row["latency_ms"], row.get("stopped_after")) for row in rows]
 
 
 def _fields(evaluated: Iterable[Evaluated]) -> list[dict]:

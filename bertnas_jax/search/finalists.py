@@ -1,10 +1,9 @@
-"""The finalists stage: the best Subnets scored on the whole dev split and, for a limit of this machine, built and measured whole."""
+"""Finalists: the best Subnets scored on the whole dev split and, for a limit of this machine, built and measured whole."""
 
 from __future__ import annotations
 
 import dataclasses
-import itertools
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 
 from tqdm import tqdm
 
@@ -24,7 +23,6 @@ from bertnas_jax.supernet import SharedWeights, extract
 
 FINALISTS_FILE = "finalists.json"
 _ROUNDS = 15
-_MAX_HEATS = 4  # groups of finalists measured before the budget is given up
 
 
 def meets(limit: LatencyLimit, timing: Timing, margin: float) -> bool:
@@ -34,39 +32,15 @@ def meets(limit: LatencyLimit, timing: Timing, margin: float) -> bool:
     return timing.ratio <= (1 - margin) / limit.speedup_over_bert_base
 
 
-def finalists_stage(job: Job, weights: SharedWeights, scorer: SupernetScorer, evaluated: list[Evaluated], budget: Budget) -> Subnet:
-    """The most accurate finalist that meets the budget: measured where a limit is of this machine, by simulation elsewhere.
-
-    Raises:
-      InfeasibleBudget: none of those that were measured does; names the nearest.
-    """
-    if not job.folder.has(FINALISTS_FILE):
-        finalists: list[Finalist] = []
-        for heat in _heats(job, evaluated):
-            finalists += _run_heat(job, weights, scorer, heat, budget)
-            if any(finalist.meets_budget for finalist in finalists):
-                break
-        chosen = _choose(job, finalists)
-        rows = [dataclasses.replace(finalist, chosen=finalist is chosen) for finalist in finalists]
-        job.folder.write_json(FINALISTS_FILE, [dataclasses.asdict(row) for row in rows])
-    return next(Subnet.from_fields(row["subnet"]) for row in job.folder.read_json(FINALISTS_FILE) if row["chosen"])
-
-
-def _heats(job: Job, evaluated: list[Evaluated]) -> Iterator[list[Evaluated]]:
-    """The evaluated Subnets, best first and of equals the fastest, in groups."""
-    ranked = iter(sorted(evaluated, key=lambda one: (-one.accuracy, one.latency_ms)))
-    for _ in range(_MAX_HEATS):
-        if heat := list(itertools.islice(ranked, job.config.sampler.finalists)):
-            yield heat
-
-
-def _run_heat(job: Job, weights: SharedWeights, scorer: SupernetScorer, heat: list[Evaluated], budget: Budget) -> list[Finalist]:
+def run_heat(job: Job, weights: SharedWeights, scorer: SupernetScorer, heat: list[Evaluated], budget: Budget, factor: float) -> list[Finalist]:
+    """These Subnets scored on the whole dev split and, for a limit of this machine, built and measured; their prices are times a factor."""
     built = _build(job, weights, [one.subnet for one in heat]) if budget.host else {}
     scores = {one.subnet: _score(job, scorer, one.subnet, built) for one in tqdm(heat, desc="finalists", unit="subnet")}
     timings = _measure(job, built) if built else {}
     records = [record(job, "finalist", subnet, "tvm", timing, job.precision) for subnet, timing in timings.items()]
     records += [simulated_record(limit.limit.place, "finalist", one.subnet) for limit in budget.elsewhere for one in heat]
     append_records(job.path("latency.jsonl"), records)
+    heat = [dataclasses.replace(one, latency_ms=one.latency_ms * budget.first_factor(factor)) for one in heat]
     return [_finalist(job, one, scores[one.subnet], timings.get(one.subnet), budget) for one in heat]
 
 
@@ -107,7 +81,12 @@ def _finalist(job: Job, one: Evaluated, accuracy: float, timing: Timing | None, 
     )
 
 
-def _choose(job: Job, finalists: list[Finalist]) -> Finalist:
+def choose(finalists: list[Finalist]) -> Finalist:
+    """The most accurate that meets the budget, of equals the fastest.
+
+    Raises:
+      InfeasibleBudget: none does; names the nearest.
+    """
     fitting = [finalist for finalist in finalists if finalist.meets_budget]
     if not fitting:
         nearest = min(finalists, key=lambda finalist: finalist.latency_ms)

@@ -50,7 +50,7 @@ def open_job(config: SearchConfig) -> Job:
     for limit in limits:
         if limit.place.is_host:
             check_precision(limit.place.dtype, host_target())
-    tuning = _known_tuning(config.tuning)
+    tuning = known_tuning(config.tuning)
     cores = len(usable_cores())
     for threads in (config.budget.threads, *(limit.place.threads for limit in limits if limit.place.is_host)):
         if threads > cores:
@@ -62,7 +62,7 @@ def open_job(config: SearchConfig) -> Job:
     return Job(**vars(inputs), config=config, folder=RunFolder.open(config), limits=limits, tuning=tuning)
 
 
-def _known_tuning(file: str) -> Tuning:
+def known_tuning(file: str) -> Tuning:
     """That of the file, or what the package brings for this CPU."""
     cpu = str(host_target().attrs["mcpu"])
     if not file:

@@ -7,9 +7,10 @@ import sys
 
 from bertnas_jax.compiler import host_target
 from bertnas_jax.latency import KernelTable, append_records, fill_kernel_table
-from bertnas_jax.search.budget import Budget, PricedLimit, priced_elsewhere, priced_on_host, size_limits
+from bertnas_jax.search.budget import Budget, PricedLimit, memory_limit, priced_elsewhere, priced_on_host, size_limits
 from bertnas_jax.search.job import Job
 from bertnas_jax.search.latency_limit import LatencyLimit
+from bertnas_jax.search.memory import memory_table
 from bertnas_jax.search.side_by_side import BASELINE, BERT_BASE, REFERENCE, conditions_of, measure_side_by_side, record
 from bertnas_jax.search.simulated import baseline_of, simulated_record
 from bertnas_jax.search.survey import survey
@@ -29,7 +30,8 @@ def latency_stage(job: Job) -> Budget:
         job.folder.write_json("budget.json", rows)
     rows = job.folder.read_json("budget.json")
     latencies = tuple(_priced(job, limit, **row) for limit, row in zip(job.limits, rows, strict=True))
-    budget = Budget(job.space, latencies, size_limits(job.config.budget, job.space, job.bert))
+    sizes, most_mb = size_limits(job.config.budget, job.space, job.bert), job.config.budget.max_memory_mb
+    budget = Budget(job.space, latencies, (*sizes, memory_limit(most_mb, memory_table(job))) if most_mb else sizes)
     if not job.folder.has(SURVEY_FILE):
         found = survey(budget, job.config.sampler.priced, job.config.seed)
         job.folder.write_json(SURVEY_FILE, dataclasses.asdict(found))

@@ -5,10 +5,9 @@ from __future__ import annotations
 from bertnas_jax.latency import LatencyRecord
 from bertnas_jax.search.compare import compare_stage
 from bertnas_jax.search.config import SearchConfig
-from bertnas_jax.search.explore import search_stage
-from bertnas_jax.search.finalists import finalists_stage
 from bertnas_jax.search.job import Job, open_job
 from bertnas_jax.search.latencies import latency_stage
+from bertnas_jax.search.rounds import rounds_stage
 from bertnas_jax.search.summary import summarise, value_in_budget
 from bertnas_jax.search.tuned import tuning_stage
 from bertnas_jax.search.winner import export_stage, winner_stage, write_card
@@ -48,10 +47,7 @@ def _run(job: Job, watch: Stopwatch) -> dict:
         job = settle_layers(job, teacher)
         weights = supernet_stage(job, teacher)
     scorer = scorer_of(job, weights)
-    with watch.stage("search", f"the most accurate subnet under {budget.describe()}"):
-        evaluated = search_stage(job, scorer, budget)
-    with watch.stage("finalists", "the best ones on all of dev" + (", built and measured" if budget.host else "")):
-        subnet = finalists_stage(job, weights, scorer, evaluated, budget)
+    subnet = rounds_stage(job, weights, scorer, budget, watch)
     with watch.stage("winner", f"fine-tuning {subnet.describe()}"):
         winner = winner_stage(job, weights, scorer, teacher, subnet)
     with watch.stage("export", "TensorFlow Lite and compiled files, held against the model"):

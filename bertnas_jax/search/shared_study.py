@@ -15,12 +15,14 @@ import optuna
 from optuna.storages import BaseStorage
 from optuna.trial import FrozenTrial, TrialState
 
+from bertnas_jax.search.early_stop import Rival, Score, unpack
 from bertnas_jax.search.evaluated import Evaluated
 from bertnas_jax.search.samplers import choices_of, is_whole, subnet_of
 from bertnas_jax.space import SearchSpace, Subnet
 
 JOURNAL_FILE, NAME_FILE = "study.journal", "study_name"
 _GRPC, _OWNER = "grpc://", "owner"
+_RIGHT, _STOPPED = "right", "stopped_after"
 _POLL_S, _SERVER_S = 0.02, 20
 # A trial of another machine, where nobody can be asked, is given up after this many times the longest that ended,
 # and not before this many seconds.
@@ -97,8 +99,23 @@ def evaluated(study: optuna.Study, space: SearchSpace) -> dict[Subnet, Evaluated
     found: dict[Subnet, Evaluated] = {}
     for trial in trials(study, TrialState.COMPLETE):
         subnet = subnet_of(trial.params, space)
-        found.setdefault(subnet, Evaluated(subnet, *trial.values))
+        found.setdefault(subnet, Evaluated(subnet, *trial.values, trial.user_attrs.get(_STOPPED)))
     return found
+
+
+def note_score(trial: optuna.Trial, score: Score) -> None:
+    """Writes beside a trial's values which examples were right, or after how many it was stopped."""
+    if score.stopped_after is not None:
+        trial.set_user_attr(_STOPPED, score.stopped_after)
+    if score.right:
+        trial.set_user_attr(_RIGHT, score.right)
+
+
+def rival_of(study: optuna.Study, latency_ms: float) -> Rival | None:
+    """The most accurate that is at least this fast and whose examples are known, the first of equals."""
+    known = [trial for trial in trials(study, TrialState.COMPLETE) if _RIGHT in trial.user_attrs and trial.values[1] <= latency_ms]
+    best = max(known, key=lambda trial: (trial.values[0], -trial.number), default=None)
+    return None if best is None else Rival(best.values[0], unpack(best.user_attrs[_RIGHT]))
 
 
 def is_left_to_others(study: optuna.Study, trial: optuna.Trial, subnet: Subnet, wanted: int) -> bool:

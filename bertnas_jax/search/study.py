@@ -5,16 +5,17 @@ from __future__ import annotations
 import pathlib
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import optuna
 from optuna.trial import TrialState
 from tqdm import tqdm
 
 from bertnas_jax.search.config import SamplerConfig
+from bertnas_jax.search.early_stop import ScoreOf
 from bertnas_jax.search.evaluated import Evaluated
 from bertnas_jax.search.samplers import Limits, NothingLeft, choices_of, make_sampler, suggest
-from bertnas_jax.search.shared_study import begin, evaluated, fail_orphans, is_left_to_others, open_study, trials
+from bertnas_jax.search.shared_study import begin, evaluated, fail_orphans, is_left_to_others, note_score, open_study, rival_of, trials
 from bertnas_jax.space import Subnet
 
 _POLL_S = 0.2  # between looks at what other workers still evaluate
@@ -22,7 +23,7 @@ _POLL_S = 0.2  # between looks at what other workers still evaluate
 
 def run_study(
     limits: Limits,
-    accuracy_of: Callable[[Subnet], float],
+    score_of: ScoreOf,
     config: SamplerConfig,
     seed: int,
     folder: pathlib.Path,
@@ -30,7 +31,7 @@ def run_study(
 ) -> list[Evaluated]:
     """The distinct Subnets evaluated, `config.evaluations` at most, all within the limits.
 
-    `first` are evaluated before any other. The study is kept in `folder` as an Optuna journal, or in
+    Each is scored beside the most accurate so far that is at least as fast. `first` are evaluated before any other. The study is kept in `folder` as an Optuna journal, or in
     `config.storage`; a study found there goes on. Any number of processes may run it at once: each Subnet is
     evaluated once, and a trial whose process dies is given to another. All return when all is evaluated, or,
     with a line that says why, when the sampler has nothing left to propose.
@@ -51,7 +52,7 @@ def run_study(
             others = trials(study, TrialState.RUNNING)
             try:
                 if len(known) + len(others) < wanted:
-                    _evaluate_one(study, limits, accuracy_of, _next_first(study, limits, first), wanted)
+                    _evaluate_one(study, limits, score_of, _next_first(study, limits, first), wanted)
                     continue
             except NothingLeft as reason:
                 if not others:
@@ -73,13 +74,12 @@ def _show(bar: tqdm, known: dict[Subnet, Evaluated]) -> None:
 def _next_first(study: optuna.Study, limits: Limits, first: Sequence[Subnet]) -> Subnet | None:
     """The first of these that meets the budget and nobody has begun."""
     begun = trials(study, TrialState.COMPLETE, TrialState.RUNNING, TrialState.WAITING)
-    taken = [trial.system_attrs.get("fixed_params", trial.params) for trial in begun]
+    # A trial that the sampler chose was enqueued with no choices.
+    taken = [trial.system_attrs.get("fixed_params") or trial.params for trial in begun]
     return next((subnet for subnet in first if limits.allows(subnet) and choices_of(subnet) not in taken), None)
 
 
-def _evaluate_one(
-    study: optuna.Study, limits: Limits, accuracy_of: Callable[[Subnet], float], next_first: Subnet | None, wanted: int
-) -> None:
+def _evaluate_one(study: optuna.Study, limits: Limits, score_of: ScoreOf, next_first: Subnet | None, wanted: int) -> None:
     """The study's next trial, of `next_first` if there is one; what is cut off is left as failed, so that its Subnet may come again.
 
     What another process has come upon at the same time is left to it, and the trial pruned.
@@ -92,8 +92,9 @@ def _evaluate_one(
             return
         latency_ms = limits.price_ms(subnet)
         trial.set_user_attr("latency_ms", latency_ms)
-        accuracy = accuracy_of(subnet)
+        score = score_of(subnet, rival_of(study, latency_ms))
+        note_score(trial, score)
     except BaseException:
         study.tell(trial, state=TrialState.FAIL)
         raise
-    study.tell(trial, [accuracy, latency_ms])
+    study.tell(trial, [score.accuracy, latency_ms])

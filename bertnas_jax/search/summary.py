@@ -5,12 +5,15 @@ from __future__ import annotations
 import dataclasses
 import datetime
 import resource
+from collections.abc import Sequence
 
 from bertnas_jax.latency import describe_host
 from bertnas_jax.model import Bert
-from bertnas_jax.search.explore import EVALUATED_FILE
+from bertnas_jax.search.explore import EVALUATED_FILE, read_evaluated
+from bertnas_jax.search.evaluated import Evaluated
 from bertnas_jax.search.job import Job
 from bertnas_jax.search.latencies import SURVEY_FILE
+from bertnas_jax.search.rounds import read_rounds
 from bertnas_jax.search.winner import Exported
 from bertnas_jax.space import Subnet, count_flops, count_parameters
 from bertnas_jax.train import Teacher, versions
@@ -21,7 +24,7 @@ _FROM_COMPARISON = ("speedup_vs_tflite_bert_base", "speedup_best_dtype", "speedu
 def summarise(job: Job, teacher: Teacher, winner: Bert, comparison: dict, exported: Exported, seconds: dict[str, float]) -> dict:
     """The summary of a run; design and meaning of the fields are in README.md."""
     config, task, subnet = job.config, job.feed.task, winner.config.subnet
-    scores = job.folder.read_json("winner.json")
+    scores, evaluated = job.folder.read_json("winner.json"), read_evaluated(job, EVALUATED_FILE)
     return {
         "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         "checkpoint": config.checkpoint,
@@ -45,12 +48,18 @@ def summarise(job: Job, teacher: Teacher, winner: Bert, comparison: dict, export
         "teacher": _facts(job, job.bert.subnet) | {"metric": task.metric, "value": teacher.value},
         "winner": _facts(job, subnet) | {"metric": task.metric, "compliant": comparison["compliant"], "evidence": _evidence(comparison)}
         | scores
-        | {"value": value_in_budget(job, comparison), "float32_value": scores["value"]},
+        | {"value": value_in_budget(job, comparison), "float32_value": scores["value"]}
+        | {"weight_bytes": exported.memory.weight_bytes, "arena_bytes": exported.memory.arena_bytes},
         "latencies": comparison["latencies"],
         **{name: comparison[name] for name in _FROM_COMPARISON},
         "search": {
             "method": config.sampler.sampler,
-            "evaluated": len(job.folder.read_json(EVALUATED_FILE)),
+            "evaluated": len(evaluated),
+            "early_stop": _early_stop(job, evaluated),
+            "rounds": [
+                {"factor": one.factor, "evaluations": one.evaluations, "share": one.share, "finalists": len(one.finalists)}
+                for one in read_rounds(job)
+            ],
             "space_size": job.space.count,
             "survey": job.folder.read_json(SURVEY_FILE),
             "wall_s": seconds.get("search", 0.0),
@@ -68,6 +77,13 @@ def value_in_budget(job: Job, comparison: dict) -> float:
     """The winner's score on all of dev in the precision of the budget: of the compiled model, if that is not float32."""
     told = (one["value"] for one in comparison["precisions"] if (one["runtime"], one["dtype"]) == ("tvm", job.precision))
     return next(told, job.folder.read_json("winner.json")["value"])
+
+
+def _early_stop(job: Job, evaluated: Sequence[Evaluated]) -> dict[str, int]:
+    """How many Subnets were stopped before the end of the dev subset, and how many of all their examples that saved."""
+    each = min(job.config.sampler.dev_subset, len(job.feed.dev))
+    saved = [each - one.stopped_after for one in evaluated if one.stopped_after is not None]
+    return {"stopped": len(saved), "examples_saved": sum(saved), "examples": each * len(evaluated)}
 
 
 def _first(comparison: dict) -> dict:

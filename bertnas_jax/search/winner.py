@@ -10,15 +10,19 @@ from collections.abc import Sequence
 import jax
 
 from bertnas_jax.compiler import CompiledModel, host_target, load_compiled
+from bertnas_jax.compiler.memory_plan import RunningMemory
 from bertnas_jax.export import CardFacts, TfliteModel, library_file, logit_error, model_card, write_bundle
 from bertnas_jax.latency import LatencyRecord
 from bertnas_jax.model import Bert, load_checkpoint, read_config, save_checkpoint
 from bertnas_jax.search.job import Job
+from bertnas_jax.search.memory import memory_of
 from bertnas_jax.search.phone_library import write_phone_library
 from bertnas_jax.search.precisions import parity_sentences
 from bertnas_jax.space import Subnet
 from bertnas_jax.supernet import SharedWeights, extract
 from bertnas_jax.train import SupernetScorer, Teacher, fine_tune, predict_model
+
+_MEMORY_FILE = "memory.json"
 
 
 def winner_stage(job: Job, weights: SharedWeights, scorer: SupernetScorer, teacher: Teacher, subnet: Subnet) -> Bert:
@@ -37,12 +41,13 @@ def winner_stage(job: Job, weights: SharedWeights, scorer: SupernetScorer, teach
 
 @dataclasses.dataclass(frozen=True)
 class Exported:
-    """The winner's .tflite file, its library, loaded again, and how far their logits are from the model's; the library for phones."""
+    """The winner's .tflite file, its library, loaded again, how far their logits are from the model's, and its memory; the library for phones."""
 
     tflite: pathlib.Path
     library: CompiledModel
     parity: dict
     phone_library: dict | None
+    memory: RunningMemory
 
 
 def export_stage(job: Job, model: Bert) -> Exported:
@@ -51,6 +56,9 @@ def export_stage(job: Job, model: Bert) -> Exported:
     For a limit on the CPU of a phone a C library is there too, if it can be linked here.
     """
     budget, folder, target = job.config.budget, job.path("winner"), host_target()
+    if not job.folder.has(_MEMORY_FILE):
+        job.folder.write_json(_MEMORY_FILE, dataclasses.asdict(memory_of(model, budget.seq_len, job.precision)))
+    memory = RunningMemory(**job.folder.read_json(_MEMORY_FILE))
     if not folder.exists():
         write_bundle(model, folder, job.checkpoint, budget.seq_len, target, _card_facts(job, model.config.subnet))
     tflite, library = folder / "model.tflite", load_compiled(folder / library_file(target, job.precision))
@@ -60,7 +68,7 @@ def export_stage(job: Job, model: Bert) -> Exported:
             error = logit_error(model, run, sentences, budget.seq_len)
             errors |= {f"{name}_max_abs_err": error.max_abs, f"{name}_rms_err": error.rms}
         job.folder.write_json("parity.json", errors | {"tvm_dtype": job.precision, "sentences": len(sentences)})
-    return Exported(tflite, library, job.folder.read_json("parity.json"), write_phone_library(job, model))
+    return Exported(tflite, library, job.folder.read_json("parity.json"), write_phone_library(job, model), memory)
 
 
 def write_card(job: Job, model: Bert, latencies: Sequence[LatencyRecord], library_value: float | None) -> None:
@@ -73,4 +81,14 @@ def write_card(job: Job, model: Bert, latencies: Sequence[LatencyRecord], librar
 def _card_facts(job: Job, subnet: Subnet, latencies: Sequence[LatencyRecord] = ()) -> CardFacts:
     task = job.feed.task
     value = job.folder.read_json("winner.json")["value"]
-    return CardFacts(f"bertnas_jax {task.name}", task.name, task.metric, value, latencies, job.space.kept_layers(subnet.depth), job.precision)
+    memory = RunningMemory(**job.folder.read_json(_MEMORY_FILE))
+    return CardFacts(
+        f"bertnas_jax {task.name}",
+        task.name,
+        task.metric,
+        value,
+        latencies,
+        job.space.kept_layers(subnet.depth),
+        precision=job.precision,
+        running_bytes=memory.total_bytes,
+    )

@@ -67,7 +67,7 @@ SUMMARY = {
     "teacher": {"metric": "accuracy", "value": 0.8349, "subnet": fields(TEACHER), "params": 2_200_000, "flops": 14_000_000},
     "winner": {
         "metric": "accuracy", "value": 0.8189, "float32_value": 0.8189, "inherited_value": 0.8012, "params": 2_100_000, "flops": 5_000_000,
-        "compliant": True, "evidence": "measured",
+        "compliant": True, "evidence": "measured", "weight_bytes": 8_400_000, "arena_bytes": 120_000,
     },
     "latencies": LATENCIES,
     "speedup_vs_tflite_bert_base": 20.0,
@@ -75,7 +75,9 @@ SUMMARY = {
     "speedup_both_best_dtype": None,
     "best_dtype": None,
     "precisions": [],
-    "search": {"method": "NSGA-II", "evaluated": 3, "space_size": 1234, "wall_s": 75.0, "survey": {"priced": 1234, "whole": True, "share": 0.5}},
+    "search": {"method": "NSGA-II", "evaluated": 3, "space_size": 1234, "wall_s": 75.0, "survey": {"priced": 1234, "whole": True, "share": 0.5},
+               "early_stop": {"stopped": 1, "examples_saved": 384, "examples": 1536},
+               "rounds": [{"factor": 1.0, "evaluations": 3, "share": 0.5, "finalists": 2}]},
     "parity": {
         "tflite_max_abs_err": 2.5e-6, "tflite_rms_err": 1.5e-6, "tvm_max_abs_err": 3.5e-6, "tvm_rms_err": 1.6e-6, "tvm_dtype": "float32", "sentences": 16,
     },

@@ -9,12 +9,13 @@ import pytest
 from transformers import AutoTokenizer
 
 from bertnas_jax.compiler import Tuning, load_compiled
-from bertnas_jax.model import load_checkpoint, read_config
+from bertnas_jax.model import load_checkpoint, read_config, resolve_checkpoint
 from bertnas_jax.latency import read_records
 from bertnas_jax.latency.devices import core_set, load_profile
 from bertnas_jax.latency.simulate import encoder_operators, load_cpu_calibration, simulate_cpu
 from bertnas_jax.report import write_report
 from bertnas_jax.search import BudgetConfig, compare, explore, side_by_side
+from bertnas_jax.search.memory import load_memory_table
 from bertnas_jax.search.samplers import InfeasibleBudget
 from bertnas_jax.search.run import run
 from bertnas_jax.space import Subnet
@@ -93,6 +94,9 @@ def check_summary(folder, summary):
     here, phone = summary["budget"]["limits"]
     assert (here["evidence"], phone["evidence"], summary["winner"]["evidence"]) == ("measured", "simulated", "simulated")
     assert here["latency_ms"] == here["bert_base_ms"] / 20 and phone["latency_ms"] == 9.0
+    assert [one["factor"] for one in summary["search"]["rounds"]][0] == 1.0
+    assert sum(one["finalists"] for one in summary["search"]["rounds"]) == len(json.loads((folder / "finalists.json").read_text()))
+    assert summary["search"]["early_stop"]["stopped"] == 0, "32 dev examples tell no two apart"
     finalists = json.loads((folder / "finalists.json").read_text())
     assert all(one["measured_ms"] > 0 and one["simulated"][0]["high_ms"] <= 9.0 for one in finalists)
     assert summary["winner"]["value"] > 0.9  # the made-up sentences are easy; chance is 0.5
@@ -130,7 +134,7 @@ def test_an_infeasible_budget_ends_before_training(tiny_config):
 
 def test_a_budget_for_phones_is_met_by_simulation_and_measures_nothing(tiny_config, monkeypatch):
     limits = ("pixel_4/1 large/tflite/float32: 1.1", "galaxy_s20/gpu/tflite/float16: 42x", "galaxy_a03s/2 large/tflite/int8/32: 5.6", "pixel_6/1 large/tvm: 30")
-    budget = BudgetConfig(seq_len=16, limits=limits, simulated_margin="median", max_params=4_300_000, max_file_mb=17.1, max_flops=1e7)
+    budget = BudgetConfig(seq_len=16, limits=limits, simulated_margin="median", max_params=4_300_000, max_file_mb=17.1, max_flops=1e7, max_memory_mb=17.0)
     monkeypatch.setattr(side_by_side, "measure_interleaved", _refuse)
     summary = run(dataclasses.replace(tiny_config, budget=budget))
     folder = pathlib.Path(tiny_config.workdir)
@@ -143,13 +147,19 @@ def test_a_budget_for_phones_is_met_by_simulation_and_measures_nothing(tiny_conf
     assert told["galaxy_s20"]["speedup_vs_tflite_bert_base"] >= 42 and told["galaxy_s20"]["latency_ms"] == told["galaxy_s20"]["bert_base_ms"] / 42
     assert (told["galaxy_a03s"]["seq_len"], told["galaxy_a03s"]["threads"]) == (32, 2)
     assert all(limit["winner_ms"] <= limit["latency_ms"] and limit["compliant"] for limit in told.values())
-    sizes = {size["unit"]: size["value"] for size in summary["budget"]["sizes"]}
+    sizes = {size["name"]: size["value"] for size in summary["budget"]["sizes"]}
+    memory_mb = (summary["winner"]["weight_bytes"] + summary["winner"]["arena_bytes"]) / 1e6
     assert sizes == {
         "parameters": summary["winner"]["params"],
         "FLOPs": summary["winner"]["flops"],
-        "MB": (folder / "winner" / "model.tflite").stat().st_size / 1e6,
+        "float32 .tflite": (folder / "winner" / "model.tflite").stat().st_size / 1e6,
+        "memory while running": memory_mb,
     }
-    assert sizes["parameters"] <= 4_300_000 and sizes["MB"] <= 17.1 and sizes["FLOPs"] <= 1e7
+    assert memory_mb <= 17.0 and f"{1e6 * memory_mb:,.0f}" in (folder / "winner" / "README.md").read_text()
+    space = tiny_config.space.space_of(read_config(resolve_checkpoint(tiny_config.checkpoint)).subnet)
+    priced = load_memory_table(space, folder / "memory_table.json")
+    assert priced.of(subnet) == pytest.approx(memory_mb, abs=1e-6), "as it was priced before it was trained"
+    assert sizes["parameters"] <= 4_300_000 and sizes["float32 .tflite"] <= 17.1 and sizes["FLOPs"] <= 1e7
 
     assert summary["winner"]["compliant"] and summary["winner"]["evidence"] == "simulated"
     assert summary["precisions"] == [] and summary["speedup_best_dtype"] is None

@@ -6,6 +6,7 @@ import sys
 import pytest
 
 from bertnas_jax.search.config import SamplerConfig
+from bertnas_jax.search.early_stop import whole
 from bertnas_jax.search.evaluated import pareto_front
 from bertnas_jax.search.samplers import Ceiling, InfeasibleBudget, Limits
 from bertnas_jax.search.study import run_study
@@ -28,7 +29,7 @@ FIRST = [Subnet.uniform(3, 64, 2, 64, 16), Subnet.uniform(2, 64, 4, 64), Subnet.
 
 
 def search(folder, budget_ms=14.0, config=CONFIG, accuracy=accuracy_of, seed=0, ceilings=()):
-    return run_study(Limits(SPACE, latency_ms_of, budget_ms, ceilings), accuracy, config, seed, folder, FIRST)
+    return run_study(Limits(SPACE, latency_ms_of, budget_ms, ceilings), whole(accuracy), config, seed, folder, FIRST)
 
 
 def test_all_it_returns_meets_the_budget_and_is_distinct(tmp_path):
@@ -65,6 +66,13 @@ def test_it_begins_where_it_is_told_to(tmp_path):
     assert [one.subnet for one in search(tmp_path)[:3]] == FIRST
 
 
+def test_first_ones_that_a_sampler_has_proposed_before_are_not_begun_again(tmp_path):
+    limits = Limits(SPACE, latency_ms_of, 14.0)
+    found = run_study(limits, whole(accuracy_of), SamplerConfig(evaluations=10, population=8), 0, tmp_path)
+    more = run_study(limits, whole(accuracy_of), SamplerConfig(evaluations=14, population=8), 0, tmp_path, [one.subnet for one in found])
+    assert more[:10] == found and len({one.subnet for one in more}) == 14
+
+
 @pytest.mark.parametrize("stop_at", [2, 11])
 def test_an_interrupted_search_ends_as_if_it_had_not_been(tmp_path, stop_at):
     whole = search(tmp_path / "whole")
@@ -88,7 +96,7 @@ def test_an_infeasible_budget_names_the_nearest(tmp_path):
 
 def test_a_small_space_is_searched_until_nothing_is_left(tmp_path):
     small = SearchSpace(SPACE.teacher, (1,), (64,), (2, 4), (64, 256))
-    found = run_study(Limits(small, latency_ms_of, 1e9), accuracy_of, CONFIG, 0, tmp_path)
+    found = run_study(Limits(small, latency_ms_of, 1e9), whole(accuracy_of), CONFIG, 0, tmp_path)
     assert {one.subnet for one in found} == set(small.enumerate())
     assert pareto_front(found)
 

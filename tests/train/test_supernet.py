@@ -7,6 +7,7 @@ import pytest
 
 from bertnas_jax.supernet import Supernet, share_weights
 from bertnas_jax.train import SupernetScorer, SupernetTrainConfig, TrainingDiverged, train_supernet
+from bertnas_jax.train import score
 from bertnas_jax.train.sandwich import sandwich, stack_codes
 from tests.train.conftest import QUICK, SPACE, TINY
 
@@ -26,16 +27,18 @@ def test_stacked_codes_have_a_first_axis_of_subnets():
     assert code.active.tolist()[:2] == [[True, True], [True, False]]
 
 
-def test_every_subnet_learns(tmp_path, tiny_feed, tiny_model):
+def test_every_subnet_learns(tmp_path, tiny_feed, tiny_model, monkeypatch):
     supernet = Supernet(SPACE, TINY)
     teacher = 4.0 * (2.0 * np.eye(2, dtype=np.float32)[tiny_feed.train.labels] - 1.0)
     config = SupernetTrainConfig(epochs=8, learning_rate=1e-2)
     weights = train_supernet(supernet, share_weights(tiny_model), tiny_feed, teacher, config, 1, tmp_path, seed=0)
 
-    scorer = SupernetScorer(supernet, weights, tiny_feed, subset=32, seed=0)
+    monkeypatch.setattr(score, "LEAST_PART", 16)
+    scorer = SupernetScorer(supernet, weights, tiny_feed, subset=60, seed=0)
     for subnet in (SPACE.largest, SPACE.smallest):
         assert scorer.on_dev(subnet) > 0.85  # chance is 0.5
-        assert 0.0 <= scorer.on_part(subnet) <= 1.0
+        right = list(scorer.right_by_part(subnet))
+        assert [len(part) for part in right] == [20, 20, 20] and np.concatenate(right).mean() == pytest.approx(scorer.on_part(subnet))
     assert jnp.isfinite(weights.head["classifier"]["kernel"]).all()
     again = train_supernet(supernet, share_weights(tiny_model), tiny_feed, teacher, config, 1, tmp_path, seed=0)
     jax.tree.map(np.testing.assert_array_equal, again, weights)  # read back: nothing was left to do

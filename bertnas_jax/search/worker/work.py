@@ -39,6 +39,7 @@ def work(config: WorkerConfig) -> None:
     from bertnas_jax.search.explore import explore
     from bertnas_jax.search.job import open_job
     from bertnas_jax.search.latencies import latency_stage
+    from bertnas_jax.search.rounds import round_at_work
     from bertnas_jax.search.run import scorer_of
     from bertnas_jax.train import settle_layers, supernet_stage, teacher_stage
 
@@ -46,4 +47,4 @@ def work(config: WorkerConfig) -> None:
     job = open_job(dataclasses.replace(searched, workdir=config.workdir))
     budget, teacher = latency_stage(job), teacher_stage(job)
     job = settle_layers(job, teacher)
-    explore(job, scorer_of(job, supernet_stage(job, teacher)), budget)
+    explore(job, scorer_of(job, supernet_stage(job, teacher)), *round_at_work(job, budget))

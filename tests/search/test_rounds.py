@@ -1,0 +1,144 @@
+"""Rounds on a machine made here, on which whole models take other times than their kernels foretell; the compiler is in test_run."""
+
+import json
+import types
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bertnas_jax.search import rounds
+from bertnas_jax.search.budget import Budget, Cost, PricedLimit
+from bertnas_jax.search.config import SamplerConfig
+from bertnas_jax.search.correction import corrected, correction, disagree
+from bertnas_jax.search.cost_table import CostTable
+from bertnas_jax.search.evaluated import Finalist
+from bertnas_jax.search.latency_limit import LatencyLimit, host_place
+from bertnas_jax.search.rounds import evaluations_of, read_rounds, round_at_work, rounds_stage
+from bertnas_jax.search.samplers import InfeasibleBudget
+from bertnas_jax.space import Subnet
+from bertnas_jax.train import RunFolder, Stopwatch
+from tests.search.test_study import SPACE, accuracy_of, latency_ms_of
+
+BUDGET_MS, MARGIN = 14.0, 0.05
+
+
+def budget(limit_ms=BUDGET_MS):
+    cost = Cost("here", "ms", limit_ms * (1 - MARGIN), CostTable.of_sums(SPACE, latency_ms_of))
+    return Budget(SPACE, (PricedLimit(LatencyLimit(host_place(1, 16), limit_ms), limit_ms, 100.0, cost),), ())
+
+
+class Scorer:
+    """The made-up accuracy, which is a whole one at once."""
+
+    counts_examples, num_parts = False, 1
+    on_part = on_dev = staticmethod(accuracy_of)
+
+
+def job_in(folder, **knobs):
+    config = SamplerConfig(**{"evaluations": 24, "population": 8, "priced": 1000, "finalists": 2} | knobs)
+    return types.SimpleNamespace(
+        folder=RunFolder(folder), path=lambda name: folder / name, config=types.SimpleNamespace(sampler=config, seed=0)
+    )
+
+
+def machine(monkeypatch, slowness, stop_after=10**6):
+    """Measures a Subnet as its price times a slowness; raises after as many groups; returns what was measured, group by group."""
+    groups = []
+
+    def run_heat(job, weights, scorer, heat, limits, factor):
+        if len(groups) == stop_after:
+            raise KeyboardInterrupt
+        groups.append([one.subnet for one in heat])
+        found = []
+        for one in heat:
+            measured_ms = latency_ms_of(one.subnet) * slowness
+            meets = measured_ms <= BUDGET_MS * (1 - MARGIN)
+            found.append(Finalist(one.subnet, scorer.on_dev(one.subnet), one.latency_ms * factor, measured_ms, measured_ms, (), meets))
+        return found
+
+    monkeypatch.setattr(rounds, "run_heat", run_heat)
+    return groups
+
+
+def search(folder, limits=None, **knobs):
+    folder.mkdir(exist_ok=True)
+    job = job_in(folder, **knobs)
+    return rounds_stage(job, None, Scorer, limits or budget(), Stopwatch(job.folder)), job
+
+
+@given(st.lists(st.floats(0.1, 100), min_size=1, max_size=9), st.floats(0.5, 2))
+def test_a_factor_common_to_all_is_found(prices, factor):
+    assert correction((price, factor * price) for price in prices) == pytest.approx(factor)
+
+
+def test_a_tolerance_is_a_share_up_and_down():
+    assert not disagree(1.049, 1.0, 0.05) and disagree(1.051, 1.0, 0.05) and not disagree(1 / 1.049, 1.0, 0.05) and disagree(1 / 1.051, 1.0, 0.05)
+
+
+def test_a_corrected_budget_allows_what_then_meets_it():
+    limits = corrected(budget(), 1.25).limits()
+    for subnet in SPACE.enumerate():
+        assert limits.allows(subnet) == (latency_ms_of(subnet) <= BUDGET_MS * (1 - MARGIN) / 1.25)
+
+
+def test_prices_that_hold_need_one_round(tmp_path, monkeypatch):
+    groups = machine(monkeypatch, 1.02)
+    subnet, job = search(tmp_path)
+    assert len(groups) == 1 and len(read_rounds(job)) == 1 and latency_ms_of(subnet) * 1.02 <= BUDGET_MS * (1 - MARGIN)
+    assert round_at_work(job, budget())[1] == 24
+
+
+@pytest.mark.parametrize("slowness", [1.3, 0.7])
+def test_wrong_prices_are_corrected_and_the_search_goes_on(tmp_path, monkeypatch, slowness):
+    machine(monkeypatch, slowness)
+    subnet, job = search(tmp_path)
+    first, second = read_rounds(job)
+    assert (first.factor, second.factor) == (1.0, pytest.approx(slowness)) and (first.evaluations, second.evaluations) == (24, 30)
+    assert (second.share < first.share) == (slowness > 1)
+    assert latency_ms_of(subnet) * slowness <= BUDGET_MS * (1 - MARGIN)
+    rows = json.loads((tmp_path / "search/evaluated.json").read_text())
+    assert len(rows) == 30 and all(row["latency_ms"] == pytest.approx(slowness * latency_ms_of(Subnet.from_fields(row["subnet"]))) for row in rows)
+    finalists = json.loads((tmp_path / "finalists.json").read_text())
+    assert [one["chosen"] for one in finalists].count(True) == 1
+    assert finalists[-1]["table_ms"] == pytest.approx(finalists[-1]["measured_ms"]), "what was foreseen is by the corrected prices"
+    if slowness < 1:  # there is more to have, and it is had
+        assert accuracy_of(subnet) > max(one["accuracy"] for one in finalists[:2])
+    limits, evaluations = round_at_work(job, budget())
+    assert limits.host.cost.most == pytest.approx(BUDGET_MS * (1 - MARGIN) / slowness) and evaluations == 30
+
+
+def test_without_corrections_further_groups_are_measured(tmp_path, monkeypatch):
+    groups = machine(monkeypatch, 1.25)
+    subnet, job = search(tmp_path, corrections=0)
+    assert len(read_rounds(job)) == 1 and 1 < len(groups) <= 4 and latency_ms_of(subnet) * 1.25 <= BUDGET_MS * (1 - MARGIN)
+    assert len({one for group in groups for one in group}) == sum(map(len, groups)), "none is measured twice"
+
+
+@pytest.mark.parametrize("stop_after", [0, 1])
+def test_a_run_stopped_at_any_group_ends_as_if_it_had_not_been(tmp_path, monkeypatch, stop_after):
+    machine(monkeypatch, 1.3)
+    subnet, job = search(tmp_path / "whole", finalists=1)
+    whole = read_rounds(job)
+    with monkeypatch.context() as patched:
+        machine(patched, 1.3, stop_after)
+        with pytest.raises(KeyboardInterrupt):
+            search(tmp_path / "again", finalists=1)
+    groups = machine(monkeypatch, 1.3)
+    again, job = search(tmp_path / "again", finalists=1)
+    assert again == subnet and read_rounds(job) == whole
+    assert len(groups) == sum(len(one.finalists) for one in whole) - stop_after, "nothing is measured again"
+    # What is then lost is what the last stage writes: it is made again of what was measured, without a machine.
+    (tmp_path / "again/finalists.json").unlink()
+    machine(monkeypatch, 1.3, 0)
+    assert search(tmp_path / "again", finalists=1)[0] == subnet
+
+
+def test_a_machine_that_nothing_is_fast_enough_for_names_the_nearest(tmp_path, monkeypatch):
+    machine(monkeypatch, 50.0)
+    with pytest.raises(InfeasibleBudget, match="the budget must be met by a measured subnet, got .* ms for the nearest of 2 finalists"):
+        search(tmp_path)
+
+
+def test_every_round_adds_a_quarter():
+    assert [evaluations_of(SamplerConfig(evaluations=64), number) for number in range(3)] == [64, 80, 96]

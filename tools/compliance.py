@@ -1,0 +1,235 @@
+"""Do winners meet their budgets when they are measured again, in a process of their own?
+
+Draws latencies for this machine at random, uniform in their logarithm, from the fastest to the largest Subnet's price, and for each searches
+the trained supernet of a run folder: few evaluations, the finalists built and measured, prices corrected as any search does; nothing is
+fine-tuned, which changes no latency. Each winner is then built and measured again in a fresh process, in turn with BERT-base on
+TensorFlow Lite as its finalists were. Each search is written down as it is done (RUN/compliance), and the same command goes on
+where it stopped. Only RUN/compliance is written to.
+
+  python tools/compliance.py --workdir=runs/clinc150 --searches=50
+
+Cost: BERT-base and the kernels once, some minutes; then 2 to 5 minutes a search on 2 cores; nothing else may run meanwhile.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import json
+import math
+import os
+import pathlib
+import random
+import shutil
+import subprocess
+import sys
+
+import jax
+import numpy as np
+from tqdm import tqdm
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
+
+from bertnas_jax.benchmark import RESULTS, write_result
+from bertnas_jax.benchmark.records import check_settings, recorded
+from bertnas_jax.benchmark.trained_run import TrainedRun, open_run, read_run, sources
+from bertnas_jax.compiler import Tuning, compile_model, host_target, set_num_threads
+from bertnas_jax.errors import explained
+from bertnas_jax.export import TfliteModel
+from bertnas_jax.latency import full_inputs, measure_interleaved, pinned
+from bertnas_jax.model import load_checkpoint, read_config, save_checkpoint
+from bertnas_jax.search.config import BudgetConfig, SamplerConfig, SearchConfig
+from bertnas_jax.search.job import Job, known_tuning
+from bertnas_jax.search.latencies import latency_stage
+from bertnas_jax.search.latency_limit import limits_of
+from bertnas_jax.search.rounds import read_rounds, rounds_stage
+from bertnas_jax.search.samplers import InfeasibleBudget
+from bertnas_jax.search.tuned import tuning_stage
+from bertnas_jax.supernet import Supernet, extract
+from bertnas_jax.train import RunFolder, Stopwatch, SupernetConfig, SupernetScorer
+
+TOLERANCE = 0.03  # by which a winner may exceed its budget when it is measured again
+MODEL, BERT_BASE_FILE = "model", "baseline/bert_base.tflite"
+KEPT = ("kernel_table.json", "tuning.json")
+ROUNDS = 15  # as many as finalists are measured in
+
+
+@dataclasses.dataclass(frozen=True)
+class Settings:
+    """What every search of a comparison has in common; evaluations and finalists of each, and where it is measured."""
+
+    searches: int = 50
+    evaluations: int = 24
+    finalists: int = 3
+    dev_subset: int = 256
+    seq_len: int = 32
+    threads: int = 1
+    seed: int = 0
+    tune: bool = True
+
+    def config(self, run: SupernetConfig, folder: pathlib.Path, latency_ms: float, number: int) -> SearchConfig:
+        """The configuration of one search over the run's supernet."""
+        shared = {field.name: getattr(run, field.name) for field in dataclasses.fields(SupernetConfig)}
+        sampler = SamplerConfig(
+            evaluations=self.evaluations, population=max(2, self.evaluations // 4), dev_subset=self.dev_subset, finalists=self.finalists, priced=100_000
+        )
+        budget = BudgetConfig(latency_ms=latency_ms, threads=self.threads, seq_len=self.seq_len)
+        return SearchConfig(**shared | {"workdir": str(folder), "seed": self.seed + number}, budget=budget, sampler=sampler, tune=self.tune)
+
+
+class Searches:
+    """Searches over one trained supernet, each in a folder of its own below the run's, that share prices and BERT-base."""
+
+    def __init__(self, trained: TrainedRun, settings: Settings, folder: pathlib.Path):
+        self._trained, self._settings, self._folder = trained, settings, folder
+        job = trained.job
+        self._scorer = SupernetScorer(Supernet(job.space, job.bert), trained.weights, job.feed, settings.dev_subset, settings.seed)
+
+    def _job(self, name: str, latency_ms: float, number: int = 0) -> Job:
+        config = self._settings.config(self._trained.job.config, self._folder / name, latency_ms, number)
+        (self._folder / name).mkdir(parents=True, exist_ok=True)
+        inputs = vars(self._trained.job) | {"config": config, "folder": RunFolder(self._folder / name)}
+        return Job(**inputs, limits=limits_of(config.budget), tuning=known_tuning(config.tuning))
+
+    def prices(self) -> dict:
+        """The least price of the space and that of its largest Subnet in ms, and BERT-base's latency on TensorFlow Lite."""
+        job = self._job("prices", 1e6)
+        with tuning_stage(job):
+            budget = latency_stage(job)
+        table = budget.host.cost.table
+        return {"fastest_ms": table.of(table.cheapest()), "slowest_ms": table.of(job.space.largest), "bert_base_ms": budget.host.bert_base_ms}
+
+    def search(self, number: int, latency_ms: float, bert_base_ms: float) -> dict:
+        """One search's winner, and its latency as a finalist and in a process of its own; `subnet` is None if it found none."""
+        trained, job = self._trained, self._job(f"search_{number}", latency_ms, number)
+        for name in KEPT:
+            shutil.copyfile(self._folder / "prices" / name, job.path(name))
+        self._share_bert_base(job.path(BERT_BASE_FILE))
+        job.folder.write_json("budget.json", [{"latency_ms": latency_ms, "bert_base_ms": bert_base_ms}])
+        with Tuning.load(job.path("tuning.json")):
+            try:
+                subnet = rounds_stage(job, trained.weights, self._scorer, latency_stage(job), Stopwatch(job.folder))
+            except InfeasibleBudget as reason:
+                return {"latency_ms": latency_ms, "subnet": None, "why": str(reason), "rounds": len(read_rounds(job))}
+        save_checkpoint(extract(trained.weights, job.space, job.bert, subnet), job.path(MODEL), job.checkpoint)
+        again = measure_afresh(job.folder.path, self._settings)
+        chosen = next(one for one in job.folder.read_json("finalists.json") if one["chosen"])
+        factors = [one.factor for one in read_rounds(job)]
+        shutil.rmtree(job.path(MODEL))
+        job.path(BERT_BASE_FILE).unlink()
+        return {
+            "latency_ms": latency_ms,
+            "subnet": subnet.describe(),
+            "accuracy": chosen["accuracy"],
+            "table_ms": chosen["table_ms"],
+            "measured_ms": chosen["measured_ms"],
+            "factors": factors,
+            "again": again,
+            "share_of_budget": again["median_ms"] / latency_ms,
+        }
+
+    def _share_bert_base(self, path: pathlib.Path) -> None:
+        """The file that all searches measure beside, 0.4 GB, under this search's name too."""
+        path.parent.mkdir(exist_ok=True)
+        path.unlink(missing_ok=True)
+        os.link(self._folder / "prices" / BERT_BASE_FILE, path)
+
+
+def measure_afresh(folder: pathlib.Path, settings: Settings) -> dict:
+    """The winner in a folder, built and measured by another process."""
+    command = [sys.executable, __file__, f"--measure={folder}", f"--seq_len={settings.seq_len}", f"--threads={settings.threads}"]
+    done = subprocess.run(command, capture_output=True, text=True)
+    if done.returncode:
+        raise RuntimeError(f"{' '.join(command)} must measure the winner, got:\n{done.stderr[-4000:]}")
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def measure(folder: pathlib.Path, seq_len: int, threads: int) -> dict:
+    """What `measure_afresh` tells: the latency of the model in a folder, in turn with BERT-base on TensorFlow Lite."""
+    with Tuning.load(folder / "tuning.json"):
+        model = load_checkpoint(folder / MODEL, read_config(folder / MODEL), jax.random.key(0))
+        compiled, inputs = compile_model(model, seq_len, host_target()), full_inputs(seq_len)
+    with pinned(threads):
+        set_num_threads(threads)
+        reference = TfliteModel(folder / BERT_BASE_FILE, threads)
+        runners = {"winner": lambda: compiled.run(*inputs), "bert_base": lambda: reference.run(*inputs)}
+        timing = measure_interleaved(runners, "bert_base", rounds=ROUNDS)["winner"]
+    return {"median_ms": timing.median_ms, "p90_ms": timing.p90_ms, "runs": timing.runs, "reference_drift": timing.reference_drift, "process": os.getpid()}
+
+
+def draw_budgets(fastest_ms: float, slowest_ms: float, margin: float, settings: Settings) -> list[float]:
+    """Latencies in ms under which, less the margin, some Subnet is by its price."""
+    rng, least_ms = random.Random(settings.seed), fastest_ms / (1 - margin)
+    return [math.exp(rng.uniform(math.log(least_ms), math.log(slowest_ms))) for _ in range(settings.searches)]
+
+
+def summary_of(rows: list[dict]) -> dict:
+    """How many winners meet their budgets within the tolerance, and how much of them they take."""
+    shares = [row["share_of_budget"] for row in rows if row["subnet"]]
+    met = sum(share <= 1 + TOLERANCE for share in shares)
+    spread = {}
+    if shares:
+        points = (0, 5, 25, 50, 75, 95, 100)
+        spread = {f"p{point}": value for point, value in zip(points, np.percentile(shares, points).tolist(), strict=True)}
+    return {
+        "searches": len(rows),
+        "winners": len(shares),
+        "met": met,
+        "met_without_tolerance": sum(share <= 1 for share in shares),
+        "tolerance": TOLERANCE,
+        "share_of_budget": spread,
+        "prices_corrected": sum(len(row["factors"]) > 1 for row in rows if row["subnet"]),
+    }
+
+
+def run(workdir: str, settings: Settings, results: pathlib.Path = RESULTS) -> pathlib.Path:
+    """The path of the dated JSON."""
+    config = read_run(workdir)
+    folder = pathlib.Path(workdir).expanduser().resolve() / "compliance"
+    check_settings(folder, dataclasses.asdict(settings))
+    searches = Searches(open_run(config), settings, folder)
+    prices = searches.prices()
+    margin = BudgetConfig(latency_ms=1.0).margin
+    budgets = draw_budgets(prices["fastest_ms"], prices["slowest_ms"], margin, settings)
+    with tqdm(total=len(budgets), desc="searches, those not yet written down", unit="search") as bar:
+
+        def record(key: str) -> dict:
+            row = searches.search(int(key), budgets[int(key)], prices["bert_base_ms"])
+            bar.update()
+            return row
+
+        rows = recorded(folder / "searches.jsonl", "search", map(str, range(len(budgets))), record)
+    (folder / "prices" / BERT_BASE_FILE).unlink(missing_ok=True)  # 0.4 GB
+    found = summary_of(rows)
+    print(f"{found['met']} of {found['searches']} winners meet their budget within {100 * TOLERANCE:.0f} % in a fresh process")
+    space = {name: list(getattr(config.space, name)) for name in ("depths", "hiddens", "heads", "ffns")}
+    fields = sources(config) | {"space": space, "margin": margin} | dataclasses.asdict(settings) | prices
+    return write_result("compliance", fields | {"found": found, "rows": rows}, results)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    what = parser.add_mutually_exclusive_group(required=True)
+    what.add_argument("--workdir", help="the run folder of a trained supernet")
+    what.add_argument("--measure", type=pathlib.Path, help="the folder of one of the searches: measures its winner and prints it (the fresh process)")
+    for field, told in (
+        ("searches", "how many budgets are drawn and searched"),
+        ("evaluations", "Subnets evaluated in a search"),
+        ("finalists", "Subnets built and measured in a search, at least"),
+        ("dev_subset", "dev examples an evaluation uses"),
+        ("seq_len", "tokens that latencies are for; at least the run's --max_length"),
+        ("threads", "cores that latencies are for"),
+        ("seed", "fixes budgets and searches"),
+    ):
+        parser.add_argument(f"--{field}", type=int, default=getattr(Settings(), field), help=f"{told} (%(default)s)")
+    given = parser.parse_args()
+    with explained():
+        if given.measure:
+            print(json.dumps(measure(given.measure, given.seq_len, given.threads)))
+            return
+        names = [field.name for field in dataclasses.fields(Settings) if field.name != "tune"]
+        print(f"written to {run(given.workdir, Settings(**{name: getattr(given, name) for name in names}))}")
+
+
+if __name__ == "__main__":
+    main()
