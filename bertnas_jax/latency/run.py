@@ -102,9 +102,11 @@ def explain(config: LatencyConfig) -> str:
 def _kernels(config: LatencyConfig, runtime: str, device: DeviceProfile, subnet: Subnet) -> list[KernelWork]:
     """What the runtime runs on the device's CPU."""
     if runtime == "tvm":
-        from bertnas_jax.latency.simulate.fused_kernels import FusedKernels  # TVM takes seconds to load
+        from bertnas_jax.compiler import Tuning  # TVM takes seconds to load
+        from bertnas_jax.latency.simulate.fused_kernels import FusedKernels
 
-        return FusedKernels(config.seq_len, config.dtype, device).kernels(subnet)
+        tuning = Tuning.load(pathlib.Path(config.tuning).expanduser()) if config.tuning else None
+        return FusedKernels(config.seq_len, config.dtype, device, tuning).kernels(subnet)
     operators = encoder_operators(subnet, config.seq_len, config.dtype)
     return delegated(operators) if device.name == HOST else operators
 
