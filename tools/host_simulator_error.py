@@ -40,7 +40,7 @@ from bertnas_jax.errors import explained
 from bertnas_jax.export import TfliteModel, export_tflite
 from bertnas_jax.latency import full_inputs, measure_interleaved, pinned, usable_cores
 from bertnas_jax.latency.devices import HOST, CoreSet, DeviceProfile, core_set, parse_profile
-from bertnas_jax.latency.devices.detect import detect_host
+from bertnas_jax.latency.devices.detect import detect_host, dot_rates
 from bertnas_jax.latency.fma_peak import FmaPeak, fma_peak
 from bertnas_jax.latency.simulate import CpuFit, FusedConstants, PhoneRow, PhoneTable, delegated, encoder_operators, fit_device
 from bertnas_jax.latency.simulate.constants import CpuConstants
@@ -51,10 +51,10 @@ from bertnas_jax.whole_file import whole
 
 # That of configs/sst2_supernet.cfg: a 12-block, 384-wide BERT.
 SPACE = SearchSpace(Subnet.uniform(12, 384, 12, 1536), (3, 4, 6, 8, 12), (256, 384), (6, 9, 12), (768, 1152, 1536))
-# What is measured: of ours by what products are computed in, and what is priced, by whose constants.
+# Our runtimes by what products are computed in, all that are measured, and whose constants price them.
 OURS = {"tvm": "float32", "tvm_int8_accurate": "int8_accurate"}
 RUNTIMES = (*OURS, "tflite")
-CONSTANTS = {"tvm": FusedConstants, "tflite": CpuConstants}
+CONSTANTS = dict.fromkeys(OURS, FusedConstants) | {"tflite": CpuConstants}
 RECORDS, PROFILE, CHOICE = "subnets.jsonl", "host.json", "choice.json"
 CANDIDATES = 600  # from which the design is chosen
 WITHIN = 0.1
@@ -80,14 +80,14 @@ class Predictor:
 
     def __init__(self, space: SearchSpace, device: DeviceProfile, seq_len: int):
         self._device, self._seq_len = device, seq_len
-        self._fused = SpaceKernels(space, seq_len, "float32", device)
+        self._fused = {runtime: SpaceKernels(space, seq_len, precision, device) for runtime, precision in OURS.items()}
 
     def row(self, runtime: str, subnet: Subnet, threads: int, latency_ms: float = 1.0) -> PhoneRow:
         """The Subnet as what the simulator is asked for."""
         operators = delegated(encoder_operators(subnet, self._seq_len, "float32"))
-        kernels = self._fused.of(subnet) if runtime == "tvm" else tuple((work, 1) for work in operators)
+        kernels = self._fused[runtime].of(subnet) if runtime in OURS else tuple((work, 1) for work in operators)
         cores: CoreSet = core_set(self._device, f"{threads} large")
-        return PhoneRow(subnet.describe(), cores, "float32", kernels, latency_ms)
+        return PhoneRow(subnet.describe(), cores, OURS.get(runtime, "float32"), kernels, latency_ms)
 
 
 def choose(space: SearchSpace, predictor: Predictor, settings: Settings) -> tuple[list[Subnet], list[Subnet]]:
@@ -213,7 +213,13 @@ def host_profile(folder: pathlib.Path) -> dict:
         folder.mkdir(parents=True, exist_ok=True)
         with whole(path) as partial:
             partial.write_text(json.dumps(detect_host(), indent=1) + "\n", encoding="utf-8")
-    return json.loads(path.read_text(encoding="utf-8"))
+    fields = json.loads(path.read_text(encoding="utf-8"))
+    (cluster,) = fields["clusters"]
+    if "int16_per_cycle" not in cluster:  # a folder begun before profiles had it
+        cluster |= dot_rates(detect_host()["clusters"][0]["clock_ghz"]["value"])
+        with whole(path) as partial:
+            partial.write_text(json.dumps(fields, indent=1) + "\n", encoding="utf-8")
+    return fields
 
 
 def measured(

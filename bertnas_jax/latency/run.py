@@ -94,8 +94,9 @@ def explain(config: LatencyConfig) -> str:
         return f"{about}\n{_table(simulation)}"
     cores = core_set(device, config.core_set)
     fitted = load_cpu_calibration(pathlib.Path(config.calibration).expanduser() if config.calibration else CPU_FILE)
-    note = f"\n{_FOREIGN_CONSTANTS}" if fitted.runtime != runtime else ""
-    simulation = simulate_cpu(_kernels(config, runtime, device, subnet), cores, fitted.for_kernels_of(runtime))
+    kernels_of = f"tvm_{config.dtype}" if runtime == "tvm" and config.dtype != "float32" else runtime
+    note = f"\n{_FOREIGN_CONSTANTS}" if fitted.runtime != kernels_of else ""
+    simulation = simulate_cpu(_kernels(config, runtime, device, subnet), cores, fitted.for_kernels_of(kernels_of))
     return f"{about}\n{_table(simulation)}{note}"
 
 

@@ -19,6 +19,7 @@ SETTINGS = tool.Settings(design=8, subnets=10, threads=(1, 2), seq_len=16, round
 # What made the latencies: far from the priors' means, in what these Subnets spend their time on.
 TRUTH = {
     "tvm": CpuFit(FusedConstants(dispatch_cycles=9000.0, sync_cycles=2500.0, vector_share=0.2), {}),
+    "tvm_int8_accurate": CpuFit(FusedConstants(dispatch_cycles=7000.0, sync_cycles=3000.0, vector_share=0.25), {}),
     "tflite": CpuFit(CpuConstants(dispatch_cycles=2000.0, cycles_plain_float32=30.0), {}),
 }
 
