@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+from collections.abc import Collection
 
 import tvm
 from tvm import tirx
@@ -38,11 +39,15 @@ class KernelNest:
 
 
 def describe_kernels(
-    module: tvm.IRModule, target: tvm.target.Target, precision: Precision = "float32", tuning: Tuning | None = None
+    module: tvm.IRModule,
+    target: tvm.target.Target,
+    precision: Precision = "float32",
+    tuning: Tuning | None = None,
+    without: Collection[str] = (),
 ) -> tuple[KernelNest, ...]:
     """The kernels of a traced model (`trace_model`) compiled for the target, in call order.
 
-    They are tiled as they would be built here: by `tuning`, or the one around the call, or the package's own.
+    They are tiled as they would be built here: by `tuning`, or the one around the call, or the package's own. `without` is as for `fuse`.
 
     Raises:
       ValueError: `tuning` is of another CPU than the target's.
@@ -50,7 +55,7 @@ def describe_kernels(
     if tuning is not None:
         tuning.check(str(target.attrs["mcpu"]))
     with tuning or contextlib.nullcontext():
-        fused = fuse(module, target, precision=precision)
+        fused = fuse(module, target, without, precision)
     with target:
         scheduled = schedule_kernels(fused)
         lowered = apply(instruction_passes(), scheduled)

@@ -9,7 +9,7 @@ int8 is of the numbers that the target's dot instruction takes: bytes, in two pa
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 import tvm
 
@@ -29,16 +29,20 @@ PRICED = ("float32", "int8_accurate", "int8_fast")
 class FusedKernels:
     """The kernels of Subnets compiled for a device in a precision of `PRICED`; `works` are those of every kernel met, by its signature.
 
-    Products are tiled by `tuning`, or the one around what is asked, or the package's own for that CPU.
+    Products are tiled by `tuning`, or the one around what is asked, or the package's own for that CPU; `without` names what
+    the compiler leaves out (pipeline.OPTIONAL), to tell what it gains.
 
     Raises:
       ValueError: the compiler's kernels of that precision have no price.
     """
 
-    def __init__(self, seq_len: int, precision: str, device: DeviceProfile, tuning: Tuning | None = None):
+    def __init__(
+        self, seq_len: int, precision: str, device: DeviceProfile, tuning: Tuning | None = None, without: Collection[str] = ()
+    ):
         if precision not in PRICED:
             raise ValueError(f"our kernels must be in {', '.join(PRICED)} to be priced, got {precision!r}; price int8 and float16 by --runtime=tflite")
-        self._seq_len, self._precision, self._tuning, self._target = seq_len, precision, tuning, _target_of(device)
+        self._seq_len, self._precision, self._target = seq_len, precision, _target_of(device)
+        self._tuning, self._without = tuning, tuple(without)
         self.works: dict[str, tuple[KernelWork, ...]] = {}
 
     def counts(self, subnet: Subnet) -> KernelCounts:
@@ -51,7 +55,7 @@ class FusedKernels:
 
     def _calls(self, subnet: Subnet) -> Iterator[str]:
         module = trace_model(stand_in(subnet, Conditions(self._seq_len, threads=1)), self._seq_len)
-        for nest in describe_kernels(module, self._target, self._precision, self._tuning):
+        for nest in describe_kernels(module, self._target, self._precision, self._tuning, self._without):
             if nest.kernel.signature not in self.works:
                 self.works[nest.kernel.signature] = tuple(works_of(nest))
             yield nest.kernel.signature
