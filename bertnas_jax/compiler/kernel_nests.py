@@ -54,9 +54,8 @@ def describe_kernels(
     """
     if tuning is not None:
         tuning.check(str(target.attrs["mcpu"]))
-    with tuning or contextlib.nullcontext():
+    with tuning or contextlib.nullcontext(), target:
         fused = fuse(module, target, without, precision)
-    with target:
         scheduled = schedule_kernels(fused)
         lowered = apply(instruction_passes(), scheduled)
     described: dict[str, KernelNest] = {}

@@ -4,9 +4,10 @@
   move as float4; the epilogue runs on the block before it is written.
 - Rows (LayerNorm, embeddings): a work-group a row, its reductions across work-items in local memory:
   TVM's own rule for general reductions (dlight).
-- Anything else, and rows that the rule does not take (reductions that fusion left alone), is one launch a block that is not inlined: work-items over the elements of its
-  result, each reducing alone. Attention is so some 8 launches with scores in global memory, where
-  the CPU's schedule has one kernel.
+- Anything else, and rows that the rule does not take (reductions that fusion left alone), is one
+  launch a block that is not inlined: work-items over the elements of its result, each reducing
+  alone. Attention is so some 8 launches with scores in global memory, where the CPU's schedule has
+  one kernel.
 
 Precondition: after fuse_polyhedral; each PrimFunc is unscheduled blocks under a root.
 """
