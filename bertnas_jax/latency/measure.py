@@ -76,7 +76,7 @@ def measure_interleaved(
     if reference not in runners:
         raise ValueError(f"reference must be one of the runners {tuple(runners)}, got {reference!r}; name one of them")
     if rounds < 1 or warmup < 0 or in_turn < 1:
-        raise ValueError(f"rounds and in_turn must be at least 1 and warmup 0, got {rounds}, {in_turn} and {warmup}; use 30, 1 and 3")
+        raise ValueError(f"rounds must be at least 1, in_turn 1 and warmup 0, got rounds={rounds}, in_turn={in_turn}, warmup={warmup}; use 30, 1 and 3")
     order = [name for name in runners if name != reference] + [reference]
     samples: dict[str, list[float]] = {name: [] for name in order}
     bar = tqdm(range(warmup + rounds), desc="measuring", unit="round", file=sys.stderr, disable=not progress)
