@@ -1,25 +1,30 @@
 """How far is the simulator from this machine, for Subnets it never saw?
 
 Chooses --design Subnets of a space by what the constants are least known from (latency/simulate/design.py), measures
-them in both runtimes in float32 on each number of threads, fits the constants, and measures --subnets others, drawn at
-random, against what the fit predicts. Each Subnet is written down as it is done, and the same command goes on where it
-stopped. A Subnet takes about half a minute on 2 cores of an AMD EPYC (Zen 5) that did other work: compilation, then the rounds.
+them on each number of threads in our runtime, in float32 and in int8, and in TensorFlow Lite's, fits the constants, and
+measures --subnets others, drawn at random, against what the fit predicts. Each Subnet is written down as it is done, and
+the same command goes on where it stopped; with --evaluate it tells what those done so far give, and measures none.
+
 A loop of multiply-adds runs in each round: what is fitted and tried is a latency's median ratio to it, in milliseconds at
-the profile's peak (`at_peak_ms`); errors beside the plain medians are told too. Give it a quiet machine all the same.
+the profile's peak (`at_peak_ms`); errors beside the plain medians are told too. Give the measuring a quiet machine all the
+same: `prepare` compiles a Subnet, for most of the time it takes, and may be disturbed; `measure` may not, and takes some 7 s.
 
   python tools/host_simulator_error.py --workdir=runs/host_error --design=40 --subnets=300
+  python tools/host_simulator_error.py --workdir=runs/host_error --design=40 --subnets=300 --evaluate
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import dataclasses
+import functools
 import json
 import pathlib
 import random
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import numpy as np
 
@@ -28,15 +33,15 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 from bertnas_jax.benchmark import RESULTS, write_result
 from bertnas_jax.benchmark.cell import draw_model
 from bertnas_jax.benchmark.rank_agreement import rank_agreement
-from bertnas_jax.benchmark.records import check_settings, recorded
+from bertnas_jax.benchmark.records import check_settings, recorded, written_down
 from bertnas_jax.benchmark.runtimes import rest
-from bertnas_jax.compiler import compile_model, host_target, set_num_threads
+from bertnas_jax.compiler import build, host_target, lower, set_num_threads, trace_model
 from bertnas_jax.errors import explained
 from bertnas_jax.export import TfliteModel, export_tflite
-from bertnas_jax.latency import full_inputs, measure_interleaved, pinned
+from bertnas_jax.latency import full_inputs, measure_interleaved, pinned, usable_cores
 from bertnas_jax.latency.devices import HOST, CoreSet, DeviceProfile, core_set, parse_profile
-from bertnas_jax.latency.devices.detect import detect_host
-from bertnas_jax.latency.fma_peak import fma_peak
+from bertnas_jax.latency.devices.detect import detect_host, dot_rates
+from bertnas_jax.latency.fma_peak import FmaPeak, fma_peak
 from bertnas_jax.latency.simulate import CpuFit, FusedConstants, PhoneRow, PhoneTable, delegated, encoder_operators, fit_device
 from bertnas_jax.latency.simulate.constants import CpuConstants
 from bertnas_jax.latency.simulate.design import d_optimal, sensitivities
@@ -46,11 +51,15 @@ from bertnas_jax.whole_file import whole
 
 # That of configs/sst2_supernet.cfg: a 12-block, 384-wide BERT.
 SPACE = SearchSpace(Subnet.uniform(12, 384, 12, 1536), (3, 4, 6, 8, 12), (256, 384), (6, 9, 12), (768, 1152, 1536))
-CONSTANTS = {"tvm": FusedConstants, "tflite": CpuConstants}
-RECORDS, PROFILE = "subnets.jsonl", "host.json"
+# Our runtimes by what products are computed in, all that are measured, and whose constants price them.
+OURS = {"tvm": "float32", "tvm_int8_accurate": "int8_accurate"}
+RUNTIMES = (*OURS, "tflite")
+CONSTANTS = dict.fromkeys(OURS, FusedConstants) | {"tflite": CpuConstants}
+RECORDS, PROFILE, CHOICE = "subnets.jsonl", "host.json", "choice.json"
 CANDIDATES = 600  # from which the design is chosen
 WITHIN = 0.1
 PEAK_ROUNDS = 2_000_000  # some 4 ms, of the order of a Subnet: a longer loop meets more of a neighbour's time slices
+TURN = 4  # timed runs in a turn of several threads, which begins with 0.3 s of rest and of untimed runs
 _PEAK = "fma_peak"
 
 
@@ -71,14 +80,14 @@ class Predictor:
 
     def __init__(self, space: SearchSpace, device: DeviceProfile, seq_len: int):
         self._device, self._seq_len = device, seq_len
-        self._fused = SpaceKernels(space, seq_len, "float32", device)
+        self._fused = {runtime: SpaceKernels(space, seq_len, precision, device) for runtime, precision in OURS.items()}
 
     def row(self, runtime: str, subnet: Subnet, threads: int, latency_ms: float = 1.0) -> PhoneRow:
         """The Subnet as what the simulator is asked for."""
         operators = delegated(encoder_operators(subnet, self._seq_len, "float32"))
-        kernels = self._fused.of(subnet) if runtime == "tvm" else tuple((work, 1) for work in operators)
+        kernels = self._fused[runtime].of(subnet) if runtime in OURS else tuple((work, 1) for work in operators)
         cores: CoreSet = core_set(self._device, f"{threads} large")
-        return PhoneRow(subnet.describe(), cores, "float32", kernels, latency_ms)
+        return PhoneRow(subnet.describe(), cores, OURS.get(runtime, "float32"), kernels, latency_ms)
 
 
 def choose(space: SearchSpace, predictor: Predictor, settings: Settings) -> tuple[list[Subnet], list[Subnet]]:
@@ -100,24 +109,51 @@ def choose(space: SearchSpace, predictor: Predictor, settings: Settings) -> tupl
     return design, rng.sample(rest_of_them, settings.subnets)
 
 
-def measure(subnet: Subnet, settings: Settings, core_gflops: float) -> dict:
-    """Milliseconds by runtime and threads, as measured and at a peak of `core_gflops` a core, and the peak beside them."""
-    model, inputs, figures = draw_model(subnet, settings.seq_len, settings.seed), full_inputs(settings.seq_len), {}
-    compiled = compile_model(model, settings.seq_len, host_target())
+@dataclasses.dataclass(frozen=True)
+class Built:
+    """A Subnet in every runtime: what runs it once, by the number of threads and the runtime."""
+
+    subnet: Subnet
+    runners: Mapping[int, Mapping[str, Callable[[], object]]]
+
+
+def prepare(subnet: Subnet, settings: Settings) -> Built:
+    """The Subnet compiled, converted and loaded: whatever else the machine does."""
+    model, inputs, target = draw_model(subnet, settings.seq_len, settings.seed), full_inputs(settings.seq_len), host_target()
+    traced = trace_model(model, settings.seq_len)
+    compiled = {name: build(lower(traced, target, precision=precision), target) for name, precision in OURS.items()}
+    ours = {name: functools.partial(each.run, *inputs) for name, each in compiled.items()}
+    runners = {}
     with tempfile.TemporaryDirectory() as folder:
         path = pathlib.Path(folder) / "model.tflite"
         export_tflite(model, settings.seq_len, path, "float32")
         for threads in settings.threads:
-            with pinned(threads) as cores, fma_peak(cores, PEAK_ROUNDS) as peak:
-                set_num_threads(threads)
-                tflite = TfliteModel(path, threads)
-                runners = {"tvm": lambda: compiled.run(*inputs), "tflite": lambda run=tflite.run: run(*inputs), _PEAK: peak.run}
-                timings = measure_interleaved(runners, _PEAK, settings.rounds, progress=False, **rest(threads))
-            gflops = peak.flops / timings[_PEAK].median_ms / 1e6
-            peak_ms = peak.flops / (core_gflops * threads) / 1e6
-            times = {name: {"median_ms": round(timings[name].median_ms, 4), "at_peak_ms": round(timings[name].ratio * peak_ms, 4)} for name in CONSTANTS}
-            figures[str(threads)] = times | {"peak_gflops": round(gflops, 1), "peak_drift": round(timings[_PEAK].reference_drift, 3)}
-    print(f"{subnet.describe()}: {figures}", file=sys.stderr)
+            with pinned(threads):  # XNNPACK's threads stay on the cores that they are made on
+                runners[threads] = ours | {"tflite": functools.partial(TfliteModel(path, threads).run, *inputs)}
+    return Built(subnet, runners)
+
+
+@contextlib.contextmanager
+def peak_loops(settings: Settings) -> Iterator[dict[int, FmaPeak]]:
+    """The loop of multiply-adds on each number of threads."""
+    with contextlib.ExitStack() as stack:
+        yield {threads: stack.enter_context(fma_peak(usable_cores()[:threads], PEAK_ROUNDS)) for threads in settings.threads}
+
+
+def measure(built: Built, settings: Settings, peaks: Mapping[int, FmaPeak], core_gflops: float) -> dict:
+    """Milliseconds by runtime and threads, as measured and at a peak of `core_gflops` a core, and the peak beside them."""
+    figures = {}
+    for threads, runners in built.runners.items():
+        peak = peaks[threads]
+        turns = {"rounds": settings.rounds, "warmup": 2} if threads == 1 else {"rounds": -(-settings.rounds // TURN), "warmup": 0, "in_turn": TURN}
+        with pinned(threads):
+            set_num_threads(threads)
+            timings = measure_interleaved({**runners, _PEAK: peak.run}, _PEAK, progress=False, **turns, **rest(threads))
+        gflops = peak.flops / timings[_PEAK].median_ms / 1e6
+        peak_ms = peak.flops / (core_gflops * threads) / 1e6
+        times = {name: {"median_ms": round(timings[name].median_ms, 4), "at_peak_ms": round(timings[name].ratio * peak_ms, 4)} for name in runners}
+        figures[str(threads)] = times | {"peak_gflops": round(gflops, 1), "peak_drift": round(timings[_PEAK].reference_drift, 3)}
+    print(f"{built.subnet.describe()}: {figures}", file=sys.stderr)
     return {"threads": figures}
 
 
@@ -159,6 +195,17 @@ def evaluate(
     return found
 
 
+def chosen(folder: pathlib.Path, space: SearchSpace, predictor: Predictor, settings: Settings) -> tuple[list[Subnet], list[Subnet]]:
+    """What `choose` gave when the folder was begun: other prices would choose other Subnets for the records that there are."""
+    path = folder / CHOICE
+    if not path.exists():
+        kept = [[json.loads(subnet.to_json()) for subnet in some] for some in choose(space, predictor, settings)]
+        with whole(path) as partial:
+            partial.write_text(json.dumps(kept) + "\n", encoding="utf-8")
+    design, others = ([Subnet.from_fields(fields) for fields in some] for some in json.loads(path.read_text(encoding="utf-8")))
+    return design, others
+
+
 def host_profile(folder: pathlib.Path) -> dict:
     """The fields of this machine's profile, measured when the folder was begun."""
     path = folder / PROFILE
@@ -166,34 +213,72 @@ def host_profile(folder: pathlib.Path) -> dict:
         folder.mkdir(parents=True, exist_ok=True)
         with whole(path) as partial:
             partial.write_text(json.dumps(detect_host(), indent=1) + "\n", encoding="utf-8")
-    return json.loads(path.read_text(encoding="utf-8"))
+    fields = json.loads(path.read_text(encoding="utf-8"))
+    (cluster,) = fields["clusters"]
+    if "int16_per_cycle" not in cluster:  # a folder begun before profiles had it
+        cluster |= dot_rates(detect_host()["clusters"][0]["clock_ghz"]["value"])
+        with whole(path) as partial:
+            partial.write_text(json.dumps(fields, indent=1) + "\n", encoding="utf-8")
+    return fields
 
 
-def run(folder: pathlib.Path, settings: Settings, space: SearchSpace = SPACE, results: pathlib.Path = RESULTS) -> pathlib.Path:
-    """The path of the dated JSON."""
+def measured(
+    folder: pathlib.Path, settings: Settings, subnets: Mapping[str, Subnet], core_gflops: float, quiet: Callable[[], contextlib.AbstractContextManager]
+) -> list[dict]:
+    """The records of these Subnets, each measured within `quiet()` if it was not before."""
+
+    def record(name: str) -> dict:
+        built = prepare(subnets[name], settings)
+        with quiet():
+            return measure(built, settings, peaks, core_gflops)
+
+    with peak_loops(settings) as peaks:
+        return recorded(folder / RECORDS, "subnet", subnets, record)
+
+
+def run(
+    folder: pathlib.Path,
+    settings: Settings,
+    space: SearchSpace = SPACE,
+    results: pathlib.Path = RESULTS,
+    only_evaluate: bool = False,
+    quiet: Callable[[], contextlib.AbstractContextManager] = contextlib.nullcontext,
+) -> pathlib.Path:
+    """The path of the dated JSON; of what was measured so far, and in the folder, if it is only to evaluate.
+
+    Raises:
+      ValueError: the folder's records were made with other settings, or are too few to evaluate.
+    """
     check_settings(folder, json.loads(json.dumps(dataclasses.asdict(settings))))
     fields = host_profile(folder)
     device = parse_profile(HOST, fields)
     predictor, (cluster,) = Predictor(space, device, settings.seq_len), device.cpu.clusters
-    core_gflops = cluster.clock_ghz.value * cluster.float32_per_cycle.value
-    design, others = choose(space, predictor, settings)
+    design, others = chosen(folder, space, predictor, settings)
     subnets = {subnet.describe(): subnet for subnet in [*design, *others]}
-    lines = recorded(folder / RECORDS, "subnet", subnets, lambda name: measure(subnets[name], settings, core_gflops))
+    core_gflops = cluster.clock_ghz.value * cluster.float32_per_cycle.value
+    lines = written_down(folder / RECORDS) if only_evaluate else measured(folder, settings, subnets, core_gflops, quiet)
     records = {line["subnet"]: line for line in lines}
-    found = evaluate(predictor, design, others, records, folder, settings)
-    peaks = {str(threads): [line["threads"][str(threads)]["peak_gflops"] for line in lines] for threads in settings.threads}
+    design, others = ([subnet for subnet in some if subnet.describe() in records] for some in (design, others))
+    if not design or not others:
+        raise ValueError(f"records must be of a design and of others to be evaluated, got {len(design)} and {len(others)}; measure more")
     told = {
         "settings": dataclasses.asdict(settings),
         "space": {name: getattr(space, name) for name in ("depths", "hiddens", "heads", "ffns")},
         "profile": fields,
         "design": [subnet.describe() for subnet in design],
-        "peak_spread": {threads: max(rates) / min(rates) for threads, rates in peaks.items()},
-        "errors": found,
+        "peak_spread": peak_spread(lines, settings),
+        "errors": evaluate(predictor, design, others, records, folder, settings),
         "subnets": lines,
     }
-    for name, each in found.items():
+    for name, each in told["errors"].items():
         print(f"{name}: " + "; ".join(f"{which} {of['within_10_percent']:.1%} within 10 %, mean error {of['mape']:.1%}" for which, of in each.items()))
-    return write_result("host_simulator_error", told, results)
+    return write_result("host_simulator_error", told, folder if only_evaluate else results)
+
+
+def peak_spread(lines: Sequence[dict], settings: Settings) -> dict[str, float]:
+    """Fastest over slowest peak of all Subnets, by threads."""
+    rates = {str(threads): [line["threads"][str(threads)]["peak_gflops"] for line in lines] for threads in settings.threads}
+    return {threads: max(each) / min(each) for threads, each in rates.items()}
 
 
 def main() -> None:
@@ -203,12 +288,13 @@ def main() -> None:
     parser.add_argument("--subnets", type=int, default=300, help="Subnets the fit is tried on")
     parser.add_argument("--threads", type=int, nargs="+", default=[1, 2], help="threads of each measurement")
     parser.add_argument("--seq_len", type=int, default=64, help="tokens of the input")
-    parser.add_argument("--rounds", type=int, default=15, help="timed runs of each")
+    parser.add_argument("--rounds", type=int, default=16, help="timed runs of each")
     parser.add_argument("--seed", type=int, default=0, help="of the draws")
+    parser.add_argument("--evaluate", action="store_true", help="measure no more: the errors of what was measured so far, written into the folder")
     given = parser.parse_args()
     with explained():
         settings = Settings(given.design, given.subnets, tuple(given.threads), given.seq_len, given.rounds, given.seed)
-        print(f"written to {run(pathlib.Path(given.workdir), settings)}")
+        print(f"written to {run(pathlib.Path(given.workdir), settings, only_evaluate=given.evaluate)}")
 
 
 if __name__ == "__main__":

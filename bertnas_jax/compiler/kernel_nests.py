@@ -6,7 +6,9 @@ those that `list_kernels` counts: whoever prices a kernel prices what is built a
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+from collections.abc import Collection
 
 import tvm
 from tvm import tirx
@@ -18,6 +20,7 @@ from bertnas_jax.compiler.pipeline import apply, fuse, instruction_passes
 from bertnas_jax.compiler.products import Product, read_product, realized_blocks
 from bertnas_jax.compiler.region import element_bytes
 from bertnas_jax.compiler.schedule_kernels import schedule_kernels
+from bertnas_jax.compiler.tuning import Tuning
 
 
 @dataclasses.dataclass(frozen=True)
@@ -35,10 +38,24 @@ class KernelNest:
     is_parallel: bool
 
 
-def describe_kernels(module: tvm.IRModule, target: tvm.target.Target, precision: Precision = "float32") -> tuple[KernelNest, ...]:
-    """The kernels of a traced model (`trace_model`) compiled for the target, in call order."""
-    fused = fuse(module, target, precision=precision)
-    with target:
+def describe_kernels(
+    module: tvm.IRModule,
+    target: tvm.target.Target,
+    precision: Precision = "float32",
+    tuning: Tuning | None = None,
+    without: Collection[str] = (),
+) -> tuple[KernelNest, ...]:
+    """The kernels of a traced model (`trace_model`) compiled for the target, in call order.
+
+    They are tiled as they would be built here: by `tuning`, or the one around the call, or the package's own. `without` is as for `fuse`.
+
+    Raises:
+      ValueError: `tuning` is of another CPU than the target's.
+    """
+    if tuning is not None:
+        tuning.check(str(target.attrs["mcpu"]))
+    with tuning or contextlib.nullcontext(), target:
+        fused = fuse(module, target, without, precision)
         scheduled = schedule_kernels(fused)
         lowered = apply(instruction_passes(), scheduled)
     described: dict[str, KernelNest] = {}

@@ -10,7 +10,7 @@ from tvm.ir.expr import Call, Expr, TensorLoad
 from tvm.s_tir import SBlock, SBlockRealize
 
 _ARITHMETIC = (tirx.Add, tirx.Sub, tirx.Mul, tirx.Div, tirx.Max, tirx.Min)
-_MATH = ("rsqrt", "sqrt", "exp", "log", "tanh", "erf", "sigmoid", "floor", "pow", "fabs", "sin", "cos")
+_MATH = ("rsqrt", "sqrt", "exp", "log", "tanh", "erf", "sigmoid", "floor", "nearbyint", "pow", "fabs", "sin", "cos")
 
 # The attribute of a PrimFunc that holds its FLOPs and bytes, where its loops no longer tell them.
 COUNTED = "bertnas.counted"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 import tvm
 from tvm import tirx
@@ -35,9 +35,9 @@ class GpuFunction:
     launches: tuple[KernelLaunch, ...]
 
 
-def lower_opencl(module: tvm.IRModule, target: tvm.target.Target) -> tvm.IRModule:
-    """The module fused as for a CPU, and scheduled for the GPU."""
-    fused = fuse(module, target)
+def lower_opencl(module: tvm.IRModule, target: tvm.target.Target, without: Collection[str] = ()) -> tvm.IRModule:
+    """The module fused as for a CPU, and scheduled for the GPU; `without` as for `fuse`."""
+    fused = fuse(module, target, without)
     with target:
         return schedule_gpu(fused)
 

@@ -1,7 +1,8 @@
 """The matrix products in a kernel's loop nest, found by what their access maps reduce, and the loops they are scheduled in.
 
 A product is a sum over elements of two arguments. An axis that both need is its batch, one that only the left argument
-needs its rows, only the right one its columns; the axes summed over are its inner ones. No operator is known by name.
+needs its rows, only the right one its columns; the axes summed over are its inner ones, and those of them that the right
+argument does not need are passes over it (the digits of an activation). No operator is known by name.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from tvm.s_tir import SBlockRealize
 from bertnas_jax.compiler.access import Statement
 from bertnas_jax.compiler.emitter import dtype_of
 from bertnas_jax.compiler.loop_nest import expressions
+from bertnas_jax.compiler.schedule_integer_gemm import DOT
 
 _IN_REGISTERS = (tirx.ForKind.UNROLLED, tirx.ForKind.VECTORIZED)
 
@@ -25,7 +27,7 @@ _IN_REGISTERS = (tirx.ForKind.UNROLLED, tirx.ForKind.VECTORIZED)
 class Product:
     """`batch` products [rows, inner] x [inner, columns], as the weights are packed.
 
-    `dtype` is that of the right operand. `executed_flops` count what the schedule pads too. A register tile is
+    `dtype` is that of the right operand, over which go `passes`. `executed_flops` count what the schedule pads too. A register tile is
     `tile_rows` x `tile_columns`; every tile of rows passes over `swept_columns` of the right operand before the
     loops move on to others.
     """
@@ -39,11 +41,12 @@ class Product:
     tile_rows: int
     tile_columns: int
     swept_columns: int
+    passes: int = 1
 
     @property
     def flops(self) -> int:
         """2 a multiply-add."""
-        return 2 * self.batch * self.rows * self.inner * self.columns
+        return 2 * self.passes * self.batch * self.rows * self.inner * self.columns
 
 
 def read_product(statement: Statement, scheduled: tirx.PrimFunc) -> Product:
@@ -55,6 +58,7 @@ def read_product(statement: Statement, scheduled: tirx.PrimFunc) -> Product:
     axes = _axes_by_role(statement)
     sizes = {role: math.prod(statement.extents[axis] for axis in found) for role, found in axes.items()}
     loops, realize = _loops_around(statement.name, scheduled)
+    held = _in_registers(loops)
     position = {role: [realize.iter_values[axis] for axis in found] for role, found in axes.items()}
     rows, columns = ({loop.loop_var for loop in loops if _indexes(loop, position[role])} for role in ("rows", "columns"))
     return Product(
@@ -64,20 +68,27 @@ def read_product(statement: Statement, scheduled: tirx.PrimFunc) -> Product:
         sizes["columns"],
         dtype_of(statement.reads[1][0]),
         2 * _extent(loops),
-        _extent(loop for loop in loops if loop.loop_var in rows and loop.kind in _IN_REGISTERS),
-        _extent(loop for loop in loops if loop.loop_var in columns and loop.kind in _IN_REGISTERS),
-        min(sizes["columns"], _swept(loops, rows - columns, columns)),
+        _extent(loop for loop in held if loop.loop_var in rows),
+        _extent(loop for loop in held if loop.loop_var in columns),
+        min(sizes["columns"], _swept(loops, held, rows - columns, columns)),
+        sizes["passes"],
     )
+
+
+def _in_registers(loops: Sequence[tirx.For]) -> list[tirx.For]:
+    """The loops over a register tile: those unrolled or in vectors, and all within one that becomes dot instructions."""
+    dot = next((at for at, loop in enumerate(loops) if DOT in loop.annotations), len(loops))
+    return [loop for at, loop in enumerate(loops) if at > dot or loop.kind in _IN_REGISTERS]
 
 
 def _axes_by_role(statement: Statement) -> dict[str, list[int]]:
     if len(statement.reads) != 2:
         raise NotImplementedError(f"a product must be of two arguments, got {len(statement.reads)} in {statement.name}; split it")
     (_, left), (_, right) = statement.reads
-    axes: dict[str, list[int]] = {"batch": [], "rows": [], "columns": [], "inner": []}
+    axes: dict[str, list[int]] = {"batch": [], "rows": [], "columns": [], "inner": [], "passes": []}
     for axis, is_reduced in enumerate(statement.reduced):
         of_left, of_right = _depends(left, axis), _depends(right, axis)
-        role = "inner" if is_reduced else {(True, True): "batch", (False, True): "columns"}.get((of_left, of_right), "rows")
+        role = ("inner" if of_right else "passes") if is_reduced else {(True, True): "batch", (False, True): "columns"}.get((of_left, of_right), "rows")
         axes[role].append(axis)
     return axes
 
@@ -122,8 +133,8 @@ def _extent(loops) -> int:
     return math.prod(int(loop.extent) for loop in loops)
 
 
-def _swept(loops: Sequence[tirx.For], rows: set[tirx.Var], columns: set[tirx.Var]) -> int:
+def _swept(loops: Sequence[tirx.For], held: Sequence[tirx.For], rows: set[tirx.Var], columns: set[tirx.Var]) -> int:
     """The columns inside the outermost loop over rows that is not within a register tile; those of a tile if there is none."""
-    start = next((at for at, loop in enumerate(loops) if loop.loop_var in rows and loop.kind not in _IN_REGISTERS), len(loops))
-    inside = [loop for at, loop in enumerate(loops) if loop.loop_var in columns and (at > start or loop.kind in _IN_REGISTERS)]
+    start = next((at for at, loop in enumerate(loops) if loop.loop_var in rows and loop not in held), len(loops))
+    inside = [loop for at, loop in enumerate(loops) if loop.loop_var in columns and (at > start or loop in held)]
     return _extent(inside)

@@ -4,9 +4,10 @@
   move as float4; the epilogue runs on the block before it is written.
 - Rows (LayerNorm, embeddings): a work-group a row, its reductions across work-items in local memory:
   TVM's own rule for general reductions (dlight).
-- Anything else is one launch a block that is not inlined: work-items over the elements of its
-  result, each reducing alone. Attention is so some 8 launches with scores in global memory, where
-  the CPU's schedule has one kernel.
+- Anything else, and rows that the rule does not take (reductions that fusion left alone), is one
+  launch a block that is not inlined: work-items over the elements of its result, each reducing
+  alone. Attention is so some 8 launches with scores in global memory, where the CPU's schedule has
+  one kernel.
 
 Precondition: after fuse_polyhedral; each PrimFunc is unscheduled blocks under a root.
 """
@@ -20,7 +21,7 @@ from tvm.s_tir.schedule import LoopRV, SBlockRV
 
 from bertnas_jax.compiler.blocks import blocks_of, extent, hoisted, inline_elementwise, is_reduction, largest_divisor, output_of
 from bertnas_jax.compiler.kernel_object import kernels_of
-from bertnas_jax.compiler.schedule_kernels import KIND, UnknownKernelError, kind_of
+from bertnas_jax.compiler.schedule_kernels import KIND, kind_of
 from bertnas_jax.compiler.vector_unit import vector_unit
 
 WORK_ITEMS = 64  # a group: a wave of Adreno, a few of Mali's warps of 16
@@ -40,9 +41,10 @@ def schedule_gpu(module: tvm.IRModule) -> tvm.IRModule:
         if kind == "gemm":
             _schedule_gemm(schedule)
         elif kind == "rows":
-            schedule = dlight.gpu.GeneralReduction().apply(function, tvm.target.Target.current(), False)
-            if schedule is None:
-                raise UnknownKernelError(f"{variable.name_hint} must suit dlight's GeneralReduction, got another form; add a schedule")
+            by_rule = dlight.gpu.GeneralReduction().apply(function, tvm.target.Target.current(), False)
+            if by_rule is None:
+                _schedule_blocks(schedule)
+            schedule = by_rule or schedule
         else:
             _schedule_blocks(schedule)
         scheduled[variable] = schedule.mod["main"].with_attr(KIND, kind)

@@ -42,7 +42,12 @@ class LatencyConfig:
     out: str = knob("latency.jsonl", "Where the measurement is appended to.")
     device: str = knob("pixel_4", "The device, by the name of its profile.")
     core_set: str = knob("1 large", 'Its cores, such as "1 large + 1 medium", or "gpu".')
-    dtype: str = knob("float32", "float32 or int8 on a CPU, float16 on a GPU.", choices=("float32", "float16", "int8"))
+    dtype: str = knob(
+        "float32",
+        "float32 or int8 on a CPU, float16 on a GPU; of --runtime=tvm float32, int8_accurate or int8_fast.",
+        choices=("float32", "float16", "int8", "int8_accurate", "int8_fast"),
+    )
+    tuning: str = knob("", "A file of python -m bertnas_jax.compiler --tune, by whose tiles --explain prices --runtime=tvm; the package's own if not given.")
     calibration: str = knob("", "A calibration file of --runtime's own kernels, for --explain; the one fitted on phones if it is not given.")
     subnet: str = knob("", "A subnet.json; BERT-base if it is not given.")
     seq_len: int = knob(128, "Tokens of the input.", lower=1, upper=4096)
@@ -58,6 +63,8 @@ class LatencyConfig:
             raise ValueError("detect must be given with new_profile, got it alone; add --new_profile=host")
         if self.explain and self.explained_runtime == "c":
             raise ValueError("runtime must be tvm or tflite to be explained, got 'c'; the C library runs the kernels of tvm")
+        if self.explain and self.explained_runtime == "tflite" and (self.dtype.startswith("int8_") or self.tuning):
+            raise ValueError(f"runtime must be tvm for kernels of ours, got tflite with dtype={self.dtype}, tuning={self.tuning!r}; add --runtime=tvm")
 
     @property
     def explained_runtime(self) -> str:

@@ -62,10 +62,11 @@ def measure_interleaved(
     clock: Callable[[], float] = time.perf_counter,
     settle_s: float = 0.0,
     busy_s: float = 0.0,
+    in_turn: int = 1,
 ) -> dict[str, Timing]:
     """The timing of every runner, the reference among them: each round runs all, the reference last.
 
-    In its turn a runner runs twice, and the second run counts. With several threads more must come before it: a sleep of
+    In its turn a runner runs once untimed, then `in_turn` times that count. With several threads more must come before it: a sleep of
     `settle_s`, for the threads of the runner before spin a while before they sleep and would take cores from this one's; then
     untimed runs for at least `busy_s`, for a virtual machine's cores may be put on one real core when they wake, until they
     have been busy for a while (seen as all runners, and a loop of FMAs, at half their rate).
@@ -78,8 +79,8 @@ def measure_interleaved(
     """
     if reference not in runners:
         raise ValueError(f"reference must be one of the runners {tuple(runners)}, got {reference!r}; name one of them")
-    if rounds < 1 or warmup < 0:
-        raise ValueError(f"rounds must be at least 1 and warmup 0, got rounds={rounds}, warmup={warmup}; use 30 and 3")
+    if rounds < 1 or warmup < 0 or in_turn < 1:
+        raise ValueError(f"rounds must be at least 1, in_turn 1 and warmup 0, got rounds={rounds}, in_turn={in_turn}, warmup={warmup}; use 30, 1 and 3")
     order = [name for name in runners if name != reference] + [reference]
     samples: dict[str, list[float]] = {name: [] for name in order}
     bar = tqdm(range(warmup + rounds), desc="measuring", unit="round", file=sys.stderr, disable=not progress)
@@ -87,9 +88,9 @@ def measure_interleaved(
         for name in order:
             time.sleep(settle_s)
             _run_for(busy_s, runners[name], clock)  # untimed: the timed run finds the caches as its own last run left them
-            elapsed_ms = _time_ms(runners[name], clock)
+            elapsed_ms = [_time_ms(runners[name], clock) for _ in range(in_turn)]
             if number >= warmup:
-                samples[name].append(elapsed_ms)
+                samples[name] += elapsed_ms
     return {name: Timing(tuple(samples[name]), tuple(samples[reference])) for name in runners}
 
 

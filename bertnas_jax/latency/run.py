@@ -94,17 +94,20 @@ def explain(config: LatencyConfig) -> str:
         return f"{about}\n{_table(simulation)}"
     cores = core_set(device, config.core_set)
     fitted = load_cpu_calibration(pathlib.Path(config.calibration).expanduser() if config.calibration else CPU_FILE)
-    note = f"\n{_FOREIGN_CONSTANTS}" if fitted.runtime != runtime else ""
-    simulation = simulate_cpu(_kernels(config, runtime, device, subnet), cores, fitted.for_kernels_of(runtime))
+    kernels_of = f"tvm_{config.dtype}" if runtime == "tvm" and config.dtype != "float32" else runtime
+    note = f"\n{_FOREIGN_CONSTANTS}" if fitted.runtime != kernels_of else ""
+    simulation = simulate_cpu(_kernels(config, runtime, device, subnet), cores, fitted.for_kernels_of(kernels_of))
     return f"{about}\n{_table(simulation)}{note}"
 
 
 def _kernels(config: LatencyConfig, runtime: str, device: DeviceProfile, subnet: Subnet) -> list[KernelWork]:
     """What the runtime runs on the device's CPU."""
     if runtime == "tvm":
-        from bertnas_jax.latency.simulate.fused_kernels import FusedKernels  # TVM takes seconds to load
+        from bertnas_jax.compiler import Tuning  # TVM takes seconds to load
+        from bertnas_jax.latency.simulate.fused_kernels import FusedKernels
 
-        return FusedKernels(config.seq_len, config.dtype, device).kernels(subnet)
+        tuning = Tuning.load(pathlib.Path(config.tuning).expanduser()) if config.tuning else None
+        return FusedKernels(config.seq_len, config.dtype, device, tuning).kernels(subnet)
     operators = encoder_operators(subnet, config.seq_len, config.dtype)
     return delegated(operators) if device.name == HOST else operators
 

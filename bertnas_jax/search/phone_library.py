@@ -7,14 +7,13 @@ import shutil
 from bertnas_jax.compiler import bucket_lengths
 from bertnas_jax.compiler.targets import ANDROID_ARM64, ANDROID_ARM64_PLAIN, c_compiler, named_target
 from bertnas_jax.export import write_c_library
-from bertnas_jax.latency.devices import DeviceProfile, load_profile
+from bertnas_jax.latency.devices import DeviceProfile, has_dot, load_profile
 from bertnas_jax.model import Bert
 from bertnas_jax.search.job import Job
 from bertnas_jax.search.latency_limit import GPU
 
 FOLDER, NOTE_FILE = "winner/android-arm64", "phone_library.json"
 _APPLE = "Apple-"  # cores whose system loads no library of this kind
-_DOT_FACTOR = 4.0  # 8-bit operations a cycle for each of float32, where a core has dot products
 
 
 def write_phone_library(job: Job, model: Bert) -> dict | None:
@@ -29,7 +28,7 @@ def write_phone_library(job: Job, model: Bert) -> dict | None:
 
 
 def _write(job: Job, model: Bert, profiles: list[DeviceProfile]) -> dict:
-    name = ANDROID_ARM64 if all(map(_has_dot, profiles)) else ANDROID_ARM64_PLAIN
+    name = ANDROID_ARM64 if all(map(has_dot, profiles)) else ANDROID_ARM64_PLAIN
     target = named_target(name)
     try:
         c_compiler(target)
@@ -42,9 +41,3 @@ def _write(job: Job, model: Bert, profiles: list[DeviceProfile]) -> dict:
 
 def _is_apple(profile: DeviceProfile) -> bool:
     return profile.cpu.clusters[0].core.startswith(_APPLE)
-
-
-def _has_dot(profile: DeviceProfile) -> bool:
-    """True if every core multiplies 8-bit numbers by dot products: a thread may run on any."""
-    rates = [(cluster.int8_per_cycle, cluster.float32_per_cycle) for cluster in profile.cpu.clusters]
-    return all(int8 is not None and int8.value >= _DOT_FACTOR * float32.value for int8, float32 in rates)

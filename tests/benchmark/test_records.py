@@ -1,6 +1,6 @@
 import pytest
 
-from bertnas_jax.benchmark.records import check_settings, recorded
+from bertnas_jax.benchmark.records import check_settings, recorded, written_down
 
 
 def test_what_is_written_down_is_not_done_again(tmp_path):
@@ -16,6 +16,7 @@ def test_what_is_written_down_is_not_done_again(tmp_path):
     with pytest.raises(KeyboardInterrupt):
         recorded(path, "word", ["a", "bb"], record)
     path.write_text(path.read_text() + '{"word": "bb", "len')  # killed in the middle of a line
+    assert written_down(path) == [{"word": "a", "length": 1}] and written_down(tmp_path / "none.jsonl") == []
     expected = [{"word": "bb", "length": 2}, {"word": "a", "length": 1}]
     assert recorded(path, "word", ["bb", "a"], record) == expected == recorded(path, "word", ["bb", "a"], record)
     assert done == ["a", "bb", "bb"]

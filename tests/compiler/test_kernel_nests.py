@@ -88,6 +88,17 @@ def test_kernels_are_those_that_are_built(make_bert):
         assert nest.element_operations + sum(product.executed_flops for product in nest.products) == nest.kernel.flops
 
 
+def test_two_digits_pass_twice_over_the_same_weights_by_hand():
+    weights = np.ones((32, 48), np.float32)
+    *rows, nest = describe_kernels(trace(lambda x: x @ weights, np.ones((4, 32), np.float32)), named_target(ANDROID_ARM64), "int8_accurate")
+    flops = 2 * 2 * 4 * 32 * 48
+    assert nest.products == (Product(1, 4, 32, 48, "int8", executed_flops=flops, tile_rows=4, tile_columns=16, swept_columns=16, passes=2),)
+    assert nest.products[0].flops == flops and not any(each.products for each in rows)
+    assert nest.element_operations == 2 * 4 * 48  # by the scales of columns and of rows
+    # Two digits a number, column scales, row scales and the result in float32; the weights, once, are the right operand.
+    assert nest.activation_bytes == 2 * 4 * 32 + 4 * (48 + 4 + 4 * 48)
+
+
 @pytest.mark.slow
 def test_heads_that_are_no_whole_vectors_are_padded_as_they_run():
     length, heads, head_dim, padded = 16, 2, 26, 28  # vectors of 4 lanes

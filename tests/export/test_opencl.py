@@ -6,7 +6,10 @@ import numpy as np
 import pytest
 
 from bertnas_jax.compiler import trace_model
+from bertnas_jax.compiler.opencl import lower_opencl
+from bertnas_jax.compiler.pipeline import OPTIONAL
 from bertnas_jax.compiler.targets import ANDROID_OPENCL, named_target
+from bertnas_jax.export import opencl_files
 from bertnas_jax.export.opencl_files import LAUNCHES_FILE, OPENCL_WEIGHTS_FILE, SOURCE_FILE, write_opencl
 from bertnas_jax.export.opencl_runtime import OpenclModel
 from tests.export.libraries import bert, opencl_device, random_subnet, sentence
@@ -33,6 +36,15 @@ def test_opencl_computes_what_jax_does(seed, tmp_path):
     for _ in range(2):  # the buffers of one run are those of the next
         logits = compiled.run(*inputs)
     np.testing.assert_allclose(logits, model(*map(jnp.asarray, inputs)), rtol=0, atol=1e-4)
+
+
+@pytest.mark.slow
+def test_nothing_fused_computes_the_same(pyopencl, tmp_path, monkeypatch):
+    """Every operator a kernel of its own, as what fusion gains is told beside."""
+    monkeypatch.setattr(opencl_files, "lower_opencl", lambda module, target: lower_opencl(module, target, OPTIONAL))
+    model, inputs = bert(), sentence(L)
+    write_opencl(model, L, named_target(ANDROID_OPENCL), tmp_path / "gpu")
+    np.testing.assert_allclose(OpenclModel(tmp_path / "gpu").run(*inputs), model(*map(jnp.asarray, inputs)), rtol=0, atol=1e-4)
 
 
 def test_every_launch_is_of_a_kernel_of_the_source_with_its_arguments(folder):

@@ -54,6 +54,14 @@ def test_every_turn_is_busy_before_it_counts():
     assert clock.order == ["a", "a", "a", "a", "b", "b"]
 
 
+def test_a_turn_may_hold_several_timed_runs():
+    clock = FakeClock()
+    runners = {"a": clock.runner("a", 9, 1, 2, 9, 3, 4), "b": clock.runner("b", 10)}
+    timings = measure_interleaved(runners, "b", rounds=2, warmup=0, progress=False, clock=clock, in_turn=2)
+    assert clock.order == ["a", "a", "a", "b", "b", "b"] * 2
+    assert timings["a"].samples_ms == pytest.approx((1, 2, 3, 4)) and timings["a"].runs == timings["b"].runs == 4
+
+
 def test_warmup_is_dropped():
     clock = FakeClock()
     timings = measure_interleaved({"a": clock.runner("a", 100, 100, 5)}, "a", rounds=3, warmup=2, progress=False, clock=clock)

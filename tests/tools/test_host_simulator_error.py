@@ -1,5 +1,6 @@
 """The tool on a space of a few dozen Subnets: constants that made the latencies are found again, and one Subnet is measured."""
 
+import contextlib
 import dataclasses
 import json
 
@@ -18,6 +19,7 @@ SETTINGS = tool.Settings(design=8, subnets=10, threads=(1, 2), seq_len=16, round
 # What made the latencies: far from the priors' means, in what these Subnets spend their time on.
 TRUTH = {
     "tvm": CpuFit(FusedConstants(dispatch_cycles=9000.0, sync_cycles=2500.0, vector_share=0.2), {}),
+    "tvm_int8_accurate": CpuFit(FusedConstants(dispatch_cycles=7000.0, sync_cycles=3000.0, vector_share=0.25), {}),
     "tflite": CpuFit(CpuConstants(dispatch_cycles=2000.0, cycles_plain_float32=30.0), {}),
 }
 
@@ -51,11 +53,49 @@ def test_constants_that_made_the_latencies_are_found_again(predictor, tmp_path):
     assert set(kept.measured) == {"host, 1 large", "host, 2 large"} and kept.provenance["held_out"]["models"]["rows"] == 16
 
 
-def test_a_subnet_is_measured_in_both_runtimes():
-    subnet = SPACE.smallest
-    figures = tool.measure(subnet, dataclasses.replace(SETTINGS, threads=(1,)), core_gflops=100.0)["threads"]["1"]
-    assert set(figures) == {"tvm", "tflite", "peak_gflops", "peak_drift"}
-    assert all(figures[runtime][name] > 0 for runtime in tool.CONSTANTS for name in ("median_ms", "at_peak_ms"))
+def test_a_subnet_is_measured_in_every_runtime():
+    settings = dataclasses.replace(SETTINGS, threads=(1,))
+    with tool.peak_loops(settings) as peaks:
+        figures = tool.measure(tool.prepare(SPACE.smallest, settings), settings, peaks, core_gflops=100.0)["threads"]["1"]
+    assert set(figures) == {*tool.RUNTIMES, "peak_gflops", "peak_drift"} and set(tool.CONSTANTS) <= set(tool.RUNTIMES)
+    assert all(figures[runtime][name] > 0 for runtime in tool.RUNTIMES for name in ("median_ms", "at_peak_ms"))
+
+
+def test_a_folder_goes_on_and_is_evaluated_as_far_as_it_went(tmp_path, monkeypatch, predictor):
+    folder, held, prepared = tmp_path / "work", [], []
+
+    @contextlib.contextmanager
+    def quiet():
+        held.append(True)
+        yield
+        held.pop()
+
+    def prepare(subnet, settings):
+        assert not held
+        if len(prepared) == 11:
+            raise KeyboardInterrupt
+        prepared.append(subnet.describe())
+        return tool.Built(subnet, {})
+
+    def measure(built, settings, peaks, core_gflops):
+        assert held and set(peaks) == {1, 2}
+        return {"threads": {str(threads): {"peak_gflops": 2.0 * core_gflops} for threads in settings.threads}}
+
+    monkeypatch.setattr(tool, "Predictor", lambda *given: predictor)
+    monkeypatch.setattr(tool, "prepare", prepare)
+    monkeypatch.setattr(tool, "measure", measure)
+    monkeypatch.setattr(tool, "evaluate", lambda predictor, design, others, *given: {})
+    with pytest.raises(ValueError, match="records must be of a design and of others to be evaluated, got 0 and 0"):
+        tool.run(folder, SETTINGS, SPACE, tmp_path, only_evaluate=True)
+    with pytest.raises(KeyboardInterrupt):
+        tool.run(folder, SETTINGS, SPACE, tmp_path, quiet=quiet)
+    monkeypatch.setattr(tool, "choose", lambda *given: pytest.fail("the choice is that of the folder"))
+    result = json.loads(tool.run(folder, SETTINGS, SPACE, tmp_path, only_evaluate=True).read_text())
+    assert [line["subnet"] for line in result["subnets"]] == prepared and result["design"] == prepared[:8]
+    assert result["peak_spread"] == {"1": 1.0, "2": 1.0} and not list(tmp_path.glob("*.json"))
+    prepared.clear()
+    path = tool.run(folder, SETTINGS, SPACE, tmp_path, quiet=quiet)
+    assert len(prepared) == 7 and len(json.loads(path.read_text())["subnets"]) == 18 and path.parent == tmp_path
 
 
 def test_errors_by_hand():

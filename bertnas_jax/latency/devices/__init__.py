@@ -4,6 +4,7 @@ from bertnas_jax.latency.devices.core_set import CoreSet, core_set, core_sets
 from bertnas_jax.latency.devices.draft import draft_profile
 from bertnas_jax.latency.devices.figure import BASES, Figure
 from bertnas_jax.latency.devices.profile import (
+    DOT_FACTOR,
     HOST,
     Cluster,
     Cpu,
@@ -11,12 +12,14 @@ from bertnas_jax.latency.devices.profile import (
     Gpu,
     described_devices,
     device_names,
+    has_dot,
     load_profile,
     parse_profile,
 )
 
 __all__ = [
     "BASES",
+    "DOT_FACTOR",
     "HOST",
     "Cluster",
     "CoreSet",
@@ -29,6 +32,7 @@ __all__ = [
     "described_devices",
     "device_names",
     "draft_profile",
+    "has_dot",
     "load_profile",
     "parse_profile",
 ]

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Sequence
 
 from bertnas_jax.latency.device import describe_host
+from bertnas_jax.latency.dot_peak import DOT_DTYPES, dot_peak
 from bertnas_jax.latency.fma_peak import fma_peak, loops_in_c
 from bertnas_jax.latency.pinning import usable_cores
 
@@ -82,14 +83,15 @@ def _rates(peak_gflops: float, rotations_ghz: float, isa: Sequence[str]) -> dict
     """Clock, multiply-adds a cycle and vector width."""
     per_cycle = min(_RATES, key=lambda rate: abs(rate - peak_gflops / rotations_ghz))
     # The clock that products run at: wide vectors may have a lower one than rotations.
+    clock_ghz = round(peak_gflops / per_cycle, 3)
     clock = f"{peak_gflops:.1f} GFLOP/s of a loop of multiply-adds at {per_cycle} FLOP/cycle"
     rate = f"the nearest rate to {peak_gflops:.1f} GFLOP/s at {rotations_ghz:.2f} GHz, one rotation a cycle"
     return {
-        "clock_ghz": _figure(round(peak_gflops / per_cycle, 3), "GHz", clock, "measured"),
+        "clock_ghz": _figure(clock_ghz, "GHz", clock, "measured"),
         "sustained_share": _figure(1.0, "share of the clock", "assumed: no throttling, as in a short benchmark with pauses", "assumed"),
         "float32_per_cycle": _figure(per_cycle, "FLOP/cycle", rate, "measured"),
         "float16_per_cycle": None,
-        "int8_per_cycle": _int8(per_cycle, {"avx512_vnni", "avx_vnni"} & set(isa)),
+        **dot_rates(clock_ghz),
         "vector_bits": _figure(512 if "avx512f" in isa else 256, "bits", "the instruction sets that /proc/cpuinfo lists", "published"),
     }
 
@@ -104,10 +106,15 @@ def _figure(value: float, unit: str, source: str, basis: str) -> dict:
     return {"value": value, "unit": unit, "source": source, "basis": basis}
 
 
-def _int8(per_cycle: int, has_dot: set[str]) -> dict:
-    if has_dot:
-        return _figure(4 * per_cycle, "op/cycle", f"{sorted(has_dot)[0]}: four multiply-adds of bytes in the place of one of float32", "published")
-    return _figure(2 * per_cycle, "op/cycle", "assumed: twice float32, without dot product", "assumed")
+def dot_rates(clock_ghz: float) -> dict:
+    """What the instructions of int8 products do at this clock, that of the multiply-adds."""
+    rates = {}
+    for dtype in DOT_DTYPES:
+        with dot_peak(dtype, usable_cores()[:1], _FMA_ROUNDS) as peak:
+            gops = peak.flops / _fastest_s(peak.run) / 1e9
+        source = f"{gops:.1f} Gop/s of a loop of the compiler's instruction for weights in {dtype}, at {clock_ghz} GHz"
+        rates[f"{dtype}_per_cycle"] = _figure(round(gops / clock_ghz, 1), "op/cycle", source, "measured")
+    return rates
 
 
 def _fastest_s(work: Callable[[], object]) -> float:

@@ -23,17 +23,19 @@ class Figure:
 
 @dataclasses.dataclass(frozen=True)
 class Rule:
-    """What a figure must be: its unit, inclusive bounds, and whether a profile may leave it out (null)."""
+    """What a figure must be: its unit, inclusive bounds, whether it may be null, and whether its field may be left out for that."""
 
     unit: str
     lower: float
     upper: float
     optional: bool = False
+    late: bool = False
 
 
-def figure(unit: str, lower: float, upper: float, optional: bool = False) -> Any:
-    """A dataclass field that holds a `Figure` of this unit within these bounds."""
-    return dataclasses.field(metadata={"rule": Rule(unit, lower, upper, optional)})
+def figure(unit: str, lower: float, upper: float, optional: bool = False, late: bool = False) -> Any:
+    """A dataclass field that holds a `Figure` of this unit within these bounds; a `late` one is None in files older than it."""
+    rule = Rule(unit, lower, upper, optional or late, late)
+    return dataclasses.field(default=None, metadata={"rule": rule}) if late else dataclasses.field(metadata={"rule": rule})
 
 
 def read_section(kind: type, fields: object, where: str) -> Any:
@@ -45,14 +47,15 @@ def read_section(kind: type, fields: object, where: str) -> Any:
     declared = {field.name: field for field in dataclasses.fields(kind)}
     if not isinstance(fields, Mapping):
         raise ValueError(f"{where} must be an object with the fields {sorted(declared)}, got {fields!r}; see the other profiles")
-    missing, unknown = sorted(set(declared) - set(fields)), sorted(set(fields) - set(declared))
+    needed = {name for name, field in declared.items() if not (rule := field.metadata.get("rule")) or not rule.late}
+    missing, unknown = sorted(needed - set(fields)), sorted(set(fields) - set(declared))
     if missing or unknown:
         cure = "an optional figure is null, not absent" if missing else f"the fields are {sorted(declared)}"
         raise ValueError(f"{where} must have every field and no other, got missing {missing}, unknown {unknown}; {cure}")
     made = {}
     for name, field in declared.items():
         rule: Rule | None = field.metadata.get("rule")
-        made[name] = _read_figure(fields[name], rule, f"{where}.{name}") if rule else _read_text(fields[name], f"{where}.{name}")
+        made[name] = _read_figure(fields.get(name), rule, f"{where}.{name}") if rule else _read_text(fields[name], f"{where}.{name}")
     return kind(**made)
 
 

@@ -11,11 +11,16 @@ from bertnas_jax.latency.devices.figure import Figure, figure, read_section
 
 FOLDER = pathlib.Path(__file__).parent
 HOST = "host"  # this machine
+DOT_FACTOR = 4.0  # 8-bit operations a cycle for each of float32, where a core has dot products
 
 
 @dataclasses.dataclass(frozen=True)
 class Cluster:
-    """Equal cores that share a clock. `label` is what core sets call it: large, medium, small."""
+    """Equal cores that share a clock. `label` is what core sets call it: large, medium, small.
+
+    `int8_per_cycle` is the rate of products of bytes, by dot products where the core has them; `int16_per_cycle` that of
+    products of 16-bit numbers, which a core that is asked for no such kernel need not have.
+    """
 
     label: str
     core: str
@@ -31,6 +36,7 @@ class Cluster:
     l1d_kib: Figure = figure("KiB", 4, 1024)
     l2_kib: Figure = figure("KiB", 64, 65536)
     stream_gb_s: Figure = figure("GB/s", 0.5, 200)
+    int16_per_cycle: Figure | None = figure("op/cycle", 1, 4096, late=True)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -75,6 +81,12 @@ class DeviceProfile:
         sections = [(f"clusters[{i}]", cluster) for i, cluster in enumerate(self.cpu.clusters)] + [("cpu", self.cpu), ("gpu", self.gpu)]
         named = [(f"{where}.{field.name}", getattr(section, field.name)) for where, section in sections if section for field in dataclasses.fields(section)]
         return [(name, value) for name, value in named if isinstance(value, Figure)]
+
+
+def has_dot(profile: DeviceProfile) -> bool:
+    """True if every core multiplies 8-bit numbers by dot products: a thread may run on any."""
+    rates = [(cluster.int8_per_cycle, cluster.float32_per_cycle) for cluster in profile.cpu.clusters]
+    return all(int8 is not None and int8.value >= DOT_FACTOR * float32.value for int8, float32 in rates)
 
 
 def described_devices(folder: pathlib.Path = FOLDER) -> tuple[str, ...]:

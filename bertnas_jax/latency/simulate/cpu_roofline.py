@@ -14,6 +14,7 @@ import dataclasses
 import numpy as np
 from jaxtyping import Bool, Float
 
+from bertnas_jax.latency.devices import DOT_FACTOR
 from bertnas_jax.latency.simulate.constants import CpuConstants, Deviation
 from bertnas_jax.latency.simulate.machine import CpuMachine
 from bertnas_jax.latency.simulate.work import COUNTED_KINDS, ELEMENT_KINDS, WorkBatch
@@ -88,22 +89,23 @@ def _together(speed: Float[np.ndarray, "e s"], used: Float[np.ndarray, "e s"], l
 
 
 def _has_dot(machine: CpuMachine) -> Bool[np.ndarray, "e s"]:
-    return machine.int8_per_cycle >= 4 * machine.float32_per_cycle
+    # An eighth less: of this machine both rates are measured.
+    return machine.int8_per_cycle >= 0.875 * DOT_FACTOR * machine.float32_per_cycle
 
 
 def _arithmetic_us(work, machine, constants, deviation, used, lost) -> Float[np.ndarray, " e"]:
     """Products in whole register tiles."""
-    int8, dot = work.is_int8[:, None], _has_dot(machine)
+    int8, int16, dot = work.is_int8[:, None], work.is_int16[:, None], _has_dot(machine)
     efficiency = np.where(machine.out_of_order > 0, constants.efficiency_out_of_order, constants.efficiency_in_order)
     efficiency = efficiency * np.exp(deviation.products)
     narrow = np.where(dot, constants.efficiency_int8_dot, constants.efficiency_int8_widened) * np.exp(deviation.int8_products)
-    efficiency = efficiency * np.where(int8, narrow, 1.0) * np.where(work.batch > 1, constants.efficiency_heads, 1.0)[:, None]
-    peak = machine.clock_ghz * np.where(int8, machine.int8_per_cycle, machine.float32_per_cycle)
+    efficiency = efficiency * np.where(int8 | int16, narrow, 1.0) * np.where(work.batch > 1, constants.efficiency_heads, 1.0)[:, None]
+    peak = machine.clock_ghz * np.select([int8, int16], [machine.int8_per_cycle, machine.int16_per_cycle], machine.float32_per_cycle)
     rows, columns = _tile(work, machine)
     tiles = work.batch * np.ceil(work.rows / rows) * np.ceil(work.columns / columns)
     gflops = _together(peak * np.minimum(1.0, efficiency), used, lost)
     cycles = constants.tile_cycles * tiles / _together(machine.clock_ghz, used, lost)
-    return (2.0 * tiles * rows * columns * work.inner / gflops + cycles) / 1e3
+    return (2.0 * tiles * rows * columns * work.inner * work.passes / gflops + cycles) / 1e3
 
 
 def _tile(work: WorkBatch, machine: CpuMachine) -> tuple[Float[np.ndarray, " e"], Float[np.ndarray, " e"]]:

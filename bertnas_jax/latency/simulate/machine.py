@@ -10,7 +10,8 @@ from jaxtyping import Bool, Float, Int
 
 from bertnas_jax.latency.devices import Cluster, CoreSet
 
-CPU_DTYPES = ("float32", "int8")
+CPU_DTYPES = ("float32", "int8")  # of whole models; products of our own int8 kernels may be of 16-bit numbers
+PRODUCT_DTYPES = (*CPU_DTYPES, "int16")
 SLOTS = 4  # clusters a device has at most
 
 
@@ -22,6 +23,7 @@ class CpuMachine:
     clock_ghz: Float[np.ndarray, "r s"]
     float32_per_cycle: Float[np.ndarray, "r s"]
     int8_per_cycle: Float[np.ndarray, "r s"]
+    int16_per_cycle: Float[np.ndarray, "r s"]
     vector_bits: Float[np.ndarray, "r s"]
     issue_width: Float[np.ndarray, "r s"]
     out_of_order: Float[np.ndarray, "r s"]
@@ -39,7 +41,7 @@ class CpuMachine:
 def cpu_machine(sets: Sequence[CoreSet]) -> CpuMachine:
     """The arrays of these core sets.
 
-    A cluster without an int8 rate has NaN: `check_dtype` says so before anything is priced.
+    A cluster without a rate for a dtype has NaN: `check_dtype` says so before anything is priced.
     """
     padded = [[*cores.parts, *[(0, cores.parts[0][1])] * (SLOTS - len(cores.parts))] for cores in sets]
 
@@ -54,6 +56,7 @@ def cpu_machine(sets: Sequence[CoreSet]) -> CpuMachine:
         clock_ghz=each(lambda cluster: cluster.clock_ghz.value * cluster.sustained_share.value),
         float32_per_cycle=rate("float32"),
         int8_per_cycle=rate("int8"),
+        int16_per_cycle=rate("int16"),
         vector_bits=each(lambda cluster: cluster.vector_bits.value),
         issue_width=each(lambda cluster: cluster.issue_width.value),
         out_of_order=each(lambda cluster: cluster.out_of_order.value),
@@ -67,8 +70,8 @@ def cpu_machine(sets: Sequence[CoreSet]) -> CpuMachine:
 
 def check_dtype(cores: CoreSet, dtype: str) -> None:
     """Raises ValueError if a core of the set has no rate for the dtype, or no runtime here uses it."""
-    if dtype not in CPU_DTYPES:
-        raise ValueError(f"dtype on a CPU must be one of {CPU_DTYPES}, got {dtype!r}; float16 is priced on GPUs")
+    if dtype not in PRODUCT_DTYPES:
+        raise ValueError(f"dtype on a CPU must be one of {PRODUCT_DTYPES}, got {dtype!r}; float16 is priced on GPUs")
     for _, cluster in cores.parts:
         if np.isnan(_rate(cluster, dtype)):
             raise ValueError(
@@ -77,5 +80,5 @@ def check_dtype(cores: CoreSet, dtype: str) -> None:
 
 
 def _rate(cluster: Cluster, dtype: str) -> float:
-    figure = {"float32": cluster.float32_per_cycle, "int8": cluster.int8_per_cycle}[dtype]
+    figure = {"float32": cluster.float32_per_cycle, "int8": cluster.int8_per_cycle, "int16": cluster.int16_per_cycle}[dtype]
     return float("nan") if figure is None else figure.value

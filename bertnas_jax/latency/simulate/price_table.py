@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -15,6 +16,9 @@ from bertnas_jax.latency.simulate.simulation import price_on_cpu
 from bertnas_jax.latency.simulate.tflite_operators import attention_operators, ffn_operators, outside_operators
 from bertnas_jax.latency.simulate.work import KernelWork
 from bertnas_jax.space import SearchSpace, Subnet
+
+if TYPE_CHECKING:
+    from bertnas_jax.compiler import Tuning  # TVM takes seconds to load
 
 PriceKernels = Callable[[Sequence[KernelWork]], float]  # microseconds of all of them
 
@@ -75,15 +79,17 @@ def fill_price_table(space: SearchSpace, seq_len: int, dtype: str, price_us: Pri
     )
 
 
-def tvm_price_table(space: SearchSpace, seq_len: int, dtype: str, cores: CoreSet, fit: CpuFit) -> PriceTable:
+def tvm_price_table(
+    space: SearchSpace, seq_len: int, precision: str, cores: CoreSet, fit: CpuFit, tuning: Tuning | None = None
+) -> PriceTable:
     """The table of our compiler's kernels on these cores: some one- and two-block Subnets are lowered, seconds each.
 
     Raises:
-      ValueError: the compiler has no kernels of the dtype there, or a core no rate for it.
+      ValueError: the compiler's kernels of that precision have no price, or a core no rate for their products.
     """
     from bertnas_jax.latency.simulate.fused_kernels import SpaceKernels  # TVM takes seconds to load
 
-    kernels = SpaceKernels(space, seq_len, dtype, cores.device)
+    kernels = SpaceKernels(space, seq_len, precision, cores.device, tuning)
     call_us = {signature: float(price_on_cpu(works, cores, fit).total_us.sum()) for signature, works in kernels.works.items()}
 
     def price_us(counts: KernelCounts) -> float:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-BYTES = {"float32": 4, "float16": 2, "int8": 1}  # of one number
+BYTES = {"float32": 4, "float16": 2, "int8": 1, "int16": 2}  # of one number
 
 # Kinds of arithmetic on single elements. What one element costs is calibrated by kind (see constants.py); of "vector"
 # an element is one float operation in a loop over vectors.
@@ -25,6 +25,7 @@ class KernelWork:
     `parallel`: it runs on every core of a set, and not on its fastest alone. `dispatched`: False for the
     second and further products of a kernel, which nothing more is called for.
 
+    A product whose activations have several digits makes as many `passes` over its right operand.
     `tile_rows` x `tile_columns` is a register tile; every tile of rows passes over `swept_columns` of the
     right operand before the loops move on to others. All three are 0 where that is up to XNNPACK.
     """
@@ -44,6 +45,7 @@ class KernelWork:
     tile_rows: int = 0
     tile_columns: int = 0
     swept_columns: int = 0
+    passes: int = 1
 
     def __post_init__(self):
         sizes = (self.batch, self.rows, self.inner, self.columns)
@@ -56,6 +58,8 @@ class KernelWork:
             )
         if self.elements < 0 or self.moved_bytes < 0 or (self.elements > 0) == (self.kind == "none"):
             raise ValueError(f"{self.name} must have elements of a kind or neither, got {self.elements} of {self.kind!r}; name the kind")
+        if self.passes < 1:
+            raise ValueError(f"{self.name} must pass over its right operand at least once, got {self.passes}; give 1")
         tile = (self.tile_rows, self.tile_columns, self.swept_columns)
         if min(tile) < 0 or (0 in tile and any(tile)) or self.swept_columns > self.columns:
             raise ValueError(f"{self.name} must have a tile and at most {self.columns} swept columns or none, got {tile}; give all three")
@@ -63,7 +67,7 @@ class KernelWork:
     @property
     def flops(self) -> float:
         """2 a multiply-add and 1 an element of the products and the elementwise part."""
-        return 2.0 * self.batch * self.rows * self.inner * self.columns + self.elements
+        return 2.0 * self.passes * self.batch * self.rows * self.inner * self.columns + self.elements
 
     @property
     def operand_bytes(self) -> int:
@@ -91,14 +95,16 @@ class WorkBatch:
     tile_rows: Float[np.ndarray, " e"]
     tile_columns: Float[np.ndarray, " e"]
     swept_columns: Float[np.ndarray, " e"]
+    passes: Float[np.ndarray, " e"]
     packed: Bool[np.ndarray, " e"]
     parallel: Bool[np.ndarray, " e"]
     dispatched: Bool[np.ndarray, " e"]
     is_int8: Bool[np.ndarray, " e"]
+    is_int16: Bool[np.ndarray, " e"]
 
     @classmethod
     def of(cls, kernels: Sequence[KernelWork]) -> WorkBatch:
-        names = ("batch", "rows", "inner", "columns", "elements", "moved_bytes", "tile_rows", "tile_columns", "swept_columns")
+        names = ("batch", "rows", "inner", "columns", "elements", "moved_bytes", "tile_rows", "tile_columns", "swept_columns", "passes")
         numbers = {name: np.array([getattr(kernel, name) for kernel in kernels], float) for name in names}
         return cls(
             **numbers,
@@ -108,4 +114,5 @@ class WorkBatch:
             parallel=np.array([kernel.parallel for kernel in kernels]),
             dispatched=np.array([kernel.dispatched for kernel in kernels]),
             is_int8=np.array([kernel.dtype == "int8" for kernel in kernels]),
+            is_int16=np.array([kernel.dtype == "int16" for kernel in kernels]),
         )

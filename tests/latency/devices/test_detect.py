@@ -19,7 +19,9 @@ def test_the_host_is_this_machine(host):
     # An FMA of 8 lanes, one or two a cycle; with AVX-512 of 16. A core whose other work shares it still has one a cycle.
     assert cluster.float32_per_cycle.value in ((16, 32, 64) if "avx512f" in seen.isa else (16, 32))
     assert all(figure.source and figure.basis in BASES for _, figure in host.figures())
-    assert {name.split(".")[-1] for name, figure in host.figures() if figure.basis == "measured"} >= {"clock_ghz", "float32_per_cycle", "dram_gb_s"}
+    assert {name.split(".")[-1] for name, figure in host.figures() if figure.basis == "measured"} >= {
+        *("clock_ghz", "float32_per_cycle", "int8_per_cycle", "int16_per_cycle", "dram_gb_s")
+    }
 
 
 def test_one_measurement_a_process(host):

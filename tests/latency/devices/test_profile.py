@@ -54,6 +54,13 @@ def test_a_missing_number_is_named():
         assert message in str(raised.value)
 
 
+def test_a_file_older_than_a_figure_is_a_profile_without_it():
+    fields = json.loads((FOLDER / "raspberry_pi_4.json").read_text())
+    assert parse_profile("old", fields).cpu.clusters[0].int16_per_cycle.value == 8
+    del fields["clusters"][0]["int16_per_cycle"]
+    assert parse_profile("old", fields).cpu.clusters[0].int16_per_cycle is None
+
+
 def test_an_unknown_device_or_core_set_is_answered_by_the_nearest():
     with pytest.raises(ValueError, match="got 'pixel4'; the nearest are pixel_4"):
         load_profile("pixel4")

@@ -8,20 +8,31 @@ from hypothesis import strategies as st
 
 from bertnas_jax.latency.devices import Figure, core_set, core_sets, load_profile
 from bertnas_jax.latency.simulate import KernelWork, encoder_operators, load_cpu_calibration, price_on_cpu, simulate_cpu
-from bertnas_jax.latency.simulate.machine import CPU_DTYPES
+from bertnas_jax.latency.simulate.machine import CPU_DTYPES, PRODUCT_DTYPES
 from bertnas_jax.space import Subnet
 
 DEVICES = ("pixel_4", "galaxy_s20", "galaxy_a03s", "iphone_xs", "raspberry_pi_5")
 FIT = load_cpu_calibration().fit
-sets = st.sampled_from([core_set(device, text) for device in map(load_profile, DEVICES) for text in core_sets(device)])
+
+
+def with_int16(device):
+    """The device with a rate of products of 16-bit numbers, which phones with dot products do not need."""
+    figure = Figure(16.0, "op/cycle", "made up: twice float32's narrowest", "assumed")
+    clusters = tuple(dataclasses.replace(cluster, int16_per_cycle=figure) for cluster in device.cpu.clusters)
+    return dataclasses.replace(device, cpu=dataclasses.replace(device.cpu, clusters=clusters))
+
+
+PROFILES = {name: with_int16(load_profile(name)) for name in DEVICES}
+sets = st.sampled_from([core_set(device, text) for device in PROFILES.values() for text in core_sets(device)])
 sizes = st.tuples(st.integers(1, 12), st.integers(1, 600), st.integers(1, 3072), st.integers(1, 3072))
 
 
 @st.composite
 def kernels(draw):
-    dtype, elements, product = draw(st.sampled_from(CPU_DTYPES)), draw(st.integers(0, 10**6)), draw(sizes)
-    kind = draw(st.sampled_from([f"plain_{dtype}", "vector"])) if elements else "none"
-    flags = {name: draw(st.booleans()) for name in ("packed", "parallel", "dispatched")}
+    dtype, elements, product = draw(st.sampled_from(PRODUCT_DTYPES)), draw(st.integers(0, 10**6)), draw(sizes)
+    kinds = ["vector", *(f"plain_{each}" for each in CPU_DTYPES if each == dtype)]
+    kind = draw(st.sampled_from(kinds)) if elements else "none"
+    flags = {name: draw(st.booleans()) for name in ("packed", "parallel", "dispatched")} | {"passes": draw(st.integers(1, 2))}
     if draw(st.booleans()):
         flags |= {"tile_rows": draw(st.integers(1, 6)), "tile_columns": draw(st.integers(1, 48)), "swept_columns": draw(st.integers(1, product[-1]))}
     return KernelWork("any", dtype, *product, elements=float(elements), kind=kind, moved_bytes=draw(st.integers(0, 10**7)), **flags)
@@ -43,8 +54,7 @@ def at_clock(cores, factor):
 @given(kernels(), sets)
 def test_no_price_is_below_the_peak_of_all_cores_or_of_the_memory(kernel, cores):
     used = cores.parts if kernel.parallel else ((1, cores.parts[0][1]),)
-    rates = {"float32": "float32_per_cycle", "int8": "int8_per_cycle"}
-    peak = sum(count * cluster.clock_ghz.value * getattr(cluster, rates[kernel.dtype]).value for count, cluster in used)
+    peak = sum(count * cluster.clock_ghz.value * getattr(cluster, f"{kernel.dtype}_per_cycle").value for count, cluster in used)
     products = kernel.flops - kernel.elements
     assert price_us(kernel, cores) >= products / peak / 1e3
     if kernel.batch == 1:
@@ -52,7 +62,7 @@ def test_no_price_is_below_the_peak_of_all_cores_or_of_the_memory(kernel, cores)
 
 
 @settings(deadline=None)
-@given(kernels(), sets, st.sampled_from(["batch", "rows", "inner", "columns", "elements", "moved_bytes"]))
+@given(kernels(), sets, st.sampled_from(["batch", "rows", "inner", "columns", "elements", "moved_bytes", "passes"]))
 def test_more_work_or_bytes_never_take_less(kernel, cores, field):
     if field == "elements" and not kernel.elements or field == "batch" and kernel.batch == 1:
         return  # one product of weights and a batch of heads are priced differently
@@ -69,7 +79,7 @@ def test_a_faster_clock_never_takes_longer(kernel, cores, factor):
 @settings(deadline=None)
 @given(kernels(), st.sampled_from(DEVICES), st.data())
 def test_more_cores_are_slower_only_by_what_the_price_names(kernel, name, data):
-    device = load_profile(name)
+    device = PROFILES[name]
     cluster = data.draw(st.sampled_from([cluster for cluster in device.cpu.clusters if cluster.cores.value > 1]))
     fewer, more = (core_set(device, f"{count} {cluster.label}") for count in (1, int(cluster.cores.value)))
     first, second = (price_on_cpu([kernel], cores, FIT) for cores in (fewer, more))
@@ -90,10 +100,22 @@ def test_a_dtype_without_a_rate_is_refused():
     cores = dataclasses.replace(core_set(device, "1 large"), parts=((1, cluster),))
     with pytest.raises(ValueError, match="Cortex-A76 must have a rate for int8"):
         price_us(KernelWork("any", "int8", 1, 1, 1, 1), cores)
+    with pytest.raises(ValueError, match="pixel_4's Cortex-A76 must have a rate for int16 to be priced, got null"):
+        price_us(KernelWork("any", "int16", 1, 1, 1, 1), core_set(device, "1 large"))
     with pytest.raises(ValueError, match="float16 is priced on GPUs"):
         price_us(KernelWork("any", "float16", 1, 1, 1, 1), core_set(device, "1 large"))
     with pytest.raises(ValueError, match="must have a dtype"):
         KernelWork("any", "int4", 1, 1, 1, 1)
+
+
+def test_a_second_pass_is_as_much_arithmetic_and_no_more_weights():
+    cores, once = core_set(PROFILES["pixel_4"], "1 large"), KernelWork("any", "int8", 1, 64, 768, 768, tile_rows=4, tile_columns=16, swept_columns=16)
+    first, second = (price_on_cpu([dataclasses.replace(once, passes=passes)], cores, FIT) for passes in (1, 2))
+    added = second.arithmetic_us[0] - first.arithmetic_us[0]
+    assert 0.8 * first.arithmetic_us[0] < added <= first.arithmetic_us[0]  # but for starting and ending tiles
+    assert second.memory_us[0] == first.memory_us[0] and dataclasses.replace(once, passes=2).flops == 2 * once.flops
+    with pytest.raises(ValueError, match="at least once, got 0"):
+        dataclasses.replace(once, passes=0)
 
 
 def test_a_tile_is_given_as_a_whole():
