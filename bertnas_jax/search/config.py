@@ -61,7 +61,7 @@ class BudgetConfig:
     max_memory_mb: float = knob(
         0.0,
         "Most memory while the compiled model runs, in 10^6 bytes; 0 for any. Counted are its weights and the arena that its intermediate "
-        "results share by the compiler's static plan, float32 at --seq_len; not the code, the stacks and the runtime.",
+        "results share by the compiler's static plan, in --precision at --seq_len; not the code, the stacks and the runtime.",
         lower=0.0,
     )
 
