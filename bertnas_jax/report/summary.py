@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 
-from bertnas_jax.report.budget import EVIDENCE, GPU, Budget, check_positive
+from bertnas_jax.latency.devices import GPU
+from bertnas_jax.report.budget import EVIDENCE, Budget, check_positive
 from bertnas_jax.space import Subnet
 
 

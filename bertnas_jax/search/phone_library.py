@@ -7,10 +7,9 @@ import shutil
 from bertnas_jax.compiler import bucket_lengths
 from bertnas_jax.compiler.targets import ANDROID_ARM64, ANDROID_ARM64_PLAIN, c_compiler, named_target
 from bertnas_jax.export import write_c_library
-from bertnas_jax.latency.devices import DeviceProfile, load_profile
+from bertnas_jax.latency.devices import GPU, DeviceProfile, load_profile
 from bertnas_jax.model import Bert
 from bertnas_jax.search.job import Job
-from bertnas_jax.search.latency_limit import GPU
 
 FOLDER, NOTE_FILE = "winner/android-arm64", "phone_library.json"
 _APPLE = "Apple-"  # cores whose system loads no library of this kind
