@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable
+from collections.abc import Sequence
 
 from bertnas_jax.train import SupernetScorer
 from bertnas_jax.search.evaluated import Evaluated, pareto_front
 from bertnas_jax.search.budget import Budget
 from bertnas_jax.search.job import Job
-from bertnas_jax.search.samplers import uniform_nets
+from bertnas_jax.search.samplers import Limits, uniform_nets
 from bertnas_jax.search.study import run_study
 from bertnas_jax.space import Subnet
 
@@ -25,24 +25,29 @@ def search_stage(job: Job, scorer: SupernetScorer, budget: Budget) -> list[Evalu
     """
     if not (job.folder.has(EVALUATED_FILE) and job.folder.has(UNIFORM_FILE)):
         evaluated, uniform = explore(job, scorer, budget)
-        job.folder.write_json(UNIFORM_FILE, _fields([one for one in evaluated if one.subnet in uniform]))
-        job.folder.write_json(EVALUATED_FILE, _fields(evaluated))
+        write_evaluated(job, UNIFORM_FILE, [one for one in evaluated if one.subnet in uniform])
+        write_evaluated(job, EVALUATED_FILE, evaluated)
     return read_evaluated(job, EVALUATED_FILE)
 
 
 def explore(job: Job, scorer: SupernetScorer, budget: Budget) -> tuple[list[Evaluated], list[Subnet]]:
     """What this process and its workers evaluated, and which uniform nets they began with."""
     limits = budget.limits()
-    uniform = uniform_nets(limits)[-NUM_UNIFORM:]
+    uniform = first_subnets(limits)
     return run_study(limits, scorer.on_part, job.config.sampler, job.config.seed, job.path("search"), uniform), uniform
 
 
+def first_subnets(limits: Limits) -> list[Subnet]:
+    """Where a search starts: the uniform nets nearest to the budget, the fastest first."""
+    return uniform_nets(limits)[-NUM_UNIFORM:]
+
+
 def read_evaluated(job: Job, name: str) -> list[Evaluated]:
-    """What `search_stage` wrote to this file."""
+    """What `write_evaluated` wrote to this file."""
     return [Evaluated(Subnet.from_fields(row["subnet"]), row["accuracy"], row["latency_ms"]) for row in job.folder.read_json(name)]
 
 
-def _fields(evaluated: Iterable[Evaluated]) -> list[dict]:
-    evaluated = list(evaluated)
+def write_evaluated(job: Job, name: str, evaluated: Sequence[Evaluated]) -> None:
+    """Writes them in order, each with whether no other of them beats it."""
     front = pareto_front(evaluated)
-    return [dataclasses.asdict(one) | {"on_front": one in front} for one in evaluated]
+    job.folder.write_json(name, [dataclasses.asdict(one) | {"on_front": one in front} for one in evaluated])

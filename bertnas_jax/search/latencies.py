@@ -37,6 +37,11 @@ def latency_stage(job: Job) -> Budget:
     return budget
 
 
+def host_table(job: Job) -> KernelTable:
+    """The measured kernels that price Subnets on this machine, once the stage is done."""
+    return KernelTable.load(job.path(_TABLE_FILE))
+
+
 def _limit_fields(job: Job, limit: LatencyLimit) -> dict[str, float]:
     """The limit in ms, as it stands beside BERT-base's latency on TensorFlow Lite, and that latency."""
     if limit.place.is_host:
@@ -53,5 +58,5 @@ def _limit_fields(job: Job, limit: LatencyLimit) -> dict[str, float]:
 def _priced(job: Job, limit: LatencyLimit, latency_ms: float, bert_base_ms: float) -> PricedLimit:
     asked = job.config.budget
     if limit.place.is_host:
-        return priced_on_host(limit, latency_ms, bert_base_ms, job.space, KernelTable.load(job.path(_TABLE_FILE)), asked.margin)
+        return priced_on_host(limit, latency_ms, bert_base_ms, job.space, host_table(job), asked.margin)
     return priced_elsewhere(limit, latency_ms, bert_base_ms, job.space, asked.simulated_margin)

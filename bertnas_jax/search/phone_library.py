@@ -22,13 +22,13 @@ def write_phone_library(job: Job, model: Bert) -> dict | None:
     profiles = [profile for profile in map(load_profile, devices) if not _is_apple(profile)]
     if not profiles:
         return None
-    if not job.folder.has(NOTE_FILE):
-        job.folder.write_json(NOTE_FILE, _write(job, model, profiles))
-    return job.folder.read_json(NOTE_FILE)
-
-
-def _write(job: Job, model: Bert, profiles: list[DeviceProfile]) -> dict:
     name = ANDROID_ARM64 if all(map(_has_dot, profiles)) else ANDROID_ARM64_PLAIN
+    if not job.folder.has(NOTE_FILE):
+        job.folder.write_json(NOTE_FILE, _write(job, model, name))
+    return job.folder.read_json(NOTE_FILE) | {"target": name}
+
+
+def _write(job: Job, model: Bert, name: str) -> dict:
     target = named_target(name)
     try:
         c_compiler(target)

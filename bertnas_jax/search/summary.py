@@ -11,6 +11,7 @@ from bertnas_jax.model import Bert
 from bertnas_jax.search.explore import EVALUATED_FILE
 from bertnas_jax.search.job import Job
 from bertnas_jax.search.latencies import SURVEY_FILE
+from bertnas_jax.search.samplers import drawn_first
 from bertnas_jax.search.winner import Exported
 from bertnas_jax.space import Subnet, count_flops, count_parameters
 from bertnas_jax.train import Teacher, versions
@@ -47,6 +48,7 @@ def summarise(job: Job, teacher: Teacher, winner: Bert, comparison: dict, export
         "search": {
             "method": config.sampler.sampler,
             "evaluated": len(job.folder.read_json(EVALUATED_FILE)),
+            "drawn_first": drawn_first(config.sampler),
             "space_size": job.space.count,
             "survey": job.folder.read_json(SURVEY_FILE),
             "wall_s": seconds.get("search", 0.0),

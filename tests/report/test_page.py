@@ -82,7 +82,7 @@ def test_texts_of_the_run_cannot_become_markup(tmp_path):
     )
     text = page(read_run(folder))
     assert "<script>alert" not in text
-    assert Document(text).text.count(evil) == 12
+    assert Document(text).text.count(evil) == 13
 
 
 def test_a_device_of_any_name_cannot_become_markup(run):
@@ -94,7 +94,7 @@ def test_a_device_of_any_name_cannot_become_markup(run):
 
 
 def test_every_limit_of_a_budget_for_phones_is_told(tmp_path):
-    library = {"folder": None, "note": "no C library for android-arm64: install gcc-aarch64-linux-gnu"}
+    library = {"folder": None, "target": "android-arm64", "note": "no C library for android-arm64: install gcc-aarch64-linux-gnu"}
     changes = for_phones(PHONE_LIMIT, GPU_LIMIT, sizes=[FILE_LIMIT], library=library)
     text = Document(page(read_run(write_run(tmp_path / "run", finalists=PHONE_FINALISTS, **changes)))).text
     for told in (
