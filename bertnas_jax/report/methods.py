@@ -40,7 +40,7 @@ def methods(run: RunResults) -> tuple[Method, ...]:
     drawn = run.evaluated[: search.drawn_first]
     beginnings = [("uniformly shrunk nets", uniform)] if uniform else []
     if len(uniform) < len(drawn) < len(run.evaluated):
-        beginnings.append(("these and others drawn at random", drawn))
+        beginnings.append(("these and others at random", drawn))
     whole = [(f"{search.method} (this search)", run.evaluated), *run.compared.items()]
     everything = [point for _, evaluated in whole for point in evaluated]
     ends = (min(point.accuracy for point in everything), search.survey.budget_ms)

@@ -17,17 +17,17 @@ _DASHES = ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot")  # told
 
 def methods_html(run: RunResults) -> str:
     """A <div> with the plot; plotly.js is that of the plot before it."""
-    compared = [method for method in methods(run) if method.is_whole]
-    title = {"text": f"hypervolume ({escape(front.y_unit(run.summary))} x ms)"}
+    compared = methods(run)
+    curves = [method for method in compared if method.is_whole]
+    y = {"title": {"text": f"hypervolume ({escape(front.y_unit(run.summary))} x ms)"}, "rangemode": "tozero"}
     figure = go.Figure(
-        data=[_curve(run, method, i) for i, method in enumerate(compared)],
-        layout=layout({"title": {"text": "evaluations"}, "rangemode": "tozero"}, {"title": title, "rangemode": "tozero"}),
+        data=[_curve(run, method, i) for i, method in enumerate(curves)],
+        layout=layout({"title": {"text": "evaluations"}, "rangemode": "tozero"}, y),
     )
-    starts = (("uniform nets end", sum(point in run.uniform for point in run.evaluated)), ("drawn at random end", run.summary.search.drawn_first))
-    for name, end in starts:
-        if 0 < end < len(run.evaluated):
-            line, label = {"color": front.GREY, "width": 1, "dash": "dot"}, {"text": name, "textangle": -90, "xanchor": "right", "y": 0.02, "yanchor": "bottom"}
-            figure.add_vline(x=end, line=line, annotation=label)
+    for method in compared:
+        if not method.is_whole:
+            label = {"text": f"end: {escape(method.name)}", "textangle": -90, "xanchor": "right", "y": 0.02, "yanchor": "bottom"}
+            figure.add_vline(x=len(method.evaluated), line={"color": front.GREY, "width": 1, "dash": "dot"}, annotation=label)
     return plot_html(figure, "methods", "360px", is_first=False)
 
 

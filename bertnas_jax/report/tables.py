@@ -95,21 +95,20 @@ def _method_cells(metric: str, one: Method, whole: float) -> tuple[str, ...]:
 
 def kernels_table(costs: CostsAt) -> Table:
     """A row a kernel, what takes longest first; the many that take little together."""
-    total_us = sum(kernel.total_us for kernel in costs.kernels)
     ordered = sorted(costs.kernels, key=lambda kernel: -kernel.total_us)
     shown, rest = ordered[:_KERNELS_SHOWN], ordered[_KERNELS_SHOWN:]
-    bound = any(kernel.bound_by for kernel in shown)
-    rows = [
-        (kernel.kernel, *((kernel.bound_by or "",) if bound else ()), str(kernel.calls), f"{kernel.us:.1f}", *_share(kernel.total_us, total_us)) for kernel in shown
-    ]
+    whole_us = sum(kernel.total_us for kernel in ordered)
+    rows = [_kernel_cells(one.kernel, one.total_us, whole_us, one.calls, one.bound_by or "") for one in shown]
     if rest:
-        calls, us = sum(kernel.calls for kernel in rest), sum(kernel.total_us for kernel in rest)
-        rows.append((f"{figures.plural(len(rest), 'other')}", *(("",) if bound else ()), str(calls), f"{us / calls:.1f}", *_share(us, total_us)))
-    return Table(("kernel", *(("bound by",) if bound else ()), "calls", "us a call", "ms", "share"), rows, words=1 + bound)
+        us, calls = sum(one.total_us for one in rest), sum(one.calls for one in rest)
+        rows.append(_kernel_cells(figures.plural(len(rest), "other"), us, whole_us, calls, ""))
+    columns = slice(None) if any(one.bound_by for one in shown) else slice(-1)
+    head = ("kernel", "share", "ms", "calls", "us a call", "bound by")
+    return Table(head[columns], [row[columns] for row in rows])
 
 
-def _share(us: float, total_us: float) -> tuple[str, str]:
-    return figures.milliseconds(us / 1e3), f"{100 * us / total_us:.1f} %"
+def _kernel_cells(name: str, us: float, whole_us: float, calls: int, bound_by: str) -> tuple[str, ...]:
+    return (name, f"{100 * us / whole_us:.1f} %", f"{us / 1e3:.3f}", str(calls), f"{us / calls:.1f}", bound_by)
 
 
 def budget_table(summary: Summary) -> Table:

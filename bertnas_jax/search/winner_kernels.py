@@ -33,7 +33,7 @@ def write_kernel_costs(job: Job, subnet: Subnet, budget: Budget) -> None:
 def measured_kernels(table: KernelTable, subnet: Subnet) -> tuple[KernelCost, ...]:
     """A Subnet's kernels by their measured times, and what a run costs beside them: in sum its price."""
     found = [KernelCost(_short(name), calls, table.microseconds[name]) for name, calls in table.parts.kernels(subnet).items()]
-    return (*found, KernelCost("overhead (inputs and logits copied)", 1, table.overhead_us))
+    return (*found, KernelCost("overhead (copies)", 1, table.overhead_us))
 
 
 def _short(signature: str) -> str:
