@@ -143,6 +143,8 @@ def _comparison(run: RunResults) -> str:
     )
     if run.best_uniform is None:
         note += " No uniform net of the space is as fast as the winner."
+    elif run.best_uniform.subnet == run.summary.subnet:
+        note += " Here the winner is that net: of those that were evaluated no unequal blocks did better."
     finalists = "<h3>Finalists</h3>" + _note("What was foreseen, and what is known of the built model.") + finalists_table(run).html()
     return _section("Compared", _note(note), comparison_table(run).html(), finalists)
 

@@ -145,3 +145,9 @@ def test_the_methods_are_compared(document):
 
 def test_a_search_without_others_says_how_to_compare_it(run):
     assert "--compare_samplers=random,evolution adds them" in Document(page(dataclasses.replace(run, compared={}))).text
+
+
+def test_a_winner_of_equal_blocks_is_called_so(run, document):
+    told = "Here the winner is that net"
+    uniform = (dataclasses.replace(run.winner_point, accuracy=0.9),)
+    assert told not in document.text and told in Document(page(dataclasses.replace(run, uniform=uniform))).text
