@@ -8,7 +8,7 @@ from bertnas_jax.latency.adb import Adb, core_mask, find_phone
 from bertnas_jax.latency.benchmark_model import BenchmarkOutput, benchmark_command, measure_tflite
 from bertnas_jax.latency.c_model import measure_c_model
 from bertnas_jax.latency.config import LatencyConfig
-from bertnas_jax.latency.devices import core_set, load_profile
+from bertnas_jax.latency.devices import GPU, core_set, load_profile
 from bertnas_jax.latency.fill_table import full_inputs
 from bertnas_jax.latency.measure import Timing
 from bertnas_jax.latency.record import LatencyRecord, append_records
@@ -56,7 +56,7 @@ def _by_tracker(config: LatencyConfig, subnet: Subnet) -> LatencyRecord:
 
 def _by_adb(config: LatencyConfig, subnet: Subnet) -> LatencyRecord:
     phone = find_phone(config.serial)
-    gpu, model = config.core_set == "gpu", pathlib.Path(config.model_file).expanduser()
+    gpu, model = config.core_set == GPU, pathlib.Path(config.model_file).expanduser()
     mask = "" if gpu or config.core_set == ANY_CORES else _mask(config, phone)
     if config.measured_runtime == "c":
         if gpu:

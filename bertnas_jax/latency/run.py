@@ -7,7 +7,7 @@ import pathlib
 import sys
 
 from bertnas_jax.latency.config import LatencyConfig
-from bertnas_jax.latency.devices import HOST, DeviceProfile, core_set, described_devices, draft_profile, load_profile
+from bertnas_jax.latency.devices import GPU, HOST, DeviceProfile, core_set, described_devices, draft_profile, load_profile
 from bertnas_jax.latency.simulate import (
     CPU_FILE,
     GPU_FILE,
@@ -87,7 +87,7 @@ def explain(config: LatencyConfig) -> str:
     device, runtime = load_profile(config.device), config.explained_runtime
     subnet = Subnet.from_json(pathlib.Path(config.subnet).read_text(encoding="utf-8")) if config.subnet else _BERT_BASE
     about = f"{device.title}, {config.core_set}, {runtime}, {config.dtype}, L={config.seq_len}: {subnet.describe()}"
-    if config.core_set == "gpu":
+    if config.core_set == GPU:
         if runtime == "tvm":
             raise ValueError("our kernels must be on a CPU to be priced, got the core set 'gpu'; no run of them on a GPU was ever measured")
         simulation = simulate_gpu(encoder_operators(subnet, config.seq_len, config.dtype), device, load_gpu_calibration())

@@ -6,7 +6,6 @@ import dataclasses
 
 RUNTIMES = ("tvm", "tflite")
 EVIDENCE = ("measured", "simulated")
-GPU = "gpu"
 
 
 @dataclasses.dataclass(frozen=True)

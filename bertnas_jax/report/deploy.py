@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import shlex
+
+from bertnas_jax.flags import config_to_flagfile
+from bertnas_jax.report.results import RunResults
 from bertnas_jax.report.summary import Summary
+from bertnas_jax.search.config import SearchConfig
 
 # The .tflite needs no code of this package; the library needs the runtime of apache-tvm.
 _TFLITE = """\
@@ -27,26 +32,60 @@ set_num_threads({threads})
 library = next(pathlib.Path("winner").glob("model_*.so"))
 print(load_compiled(library).run(**inputs))"""
 
-_AGAIN = "python -m bertnas_jax.search --flagfile=... --workdir=..."
+# The example is compiled for where the library was linked for, and run under an emulator if that is not here.
+_C_HERE = """\
+cd {folder}
+aarch64-linux-gnu-gcc example.c libbertnas.so -Wl,-rpath,'$ORIGIN' -o example
+qemu-aarch64-static -L /usr/aarch64-linux-gnu ./example bertnas.weights 101 2023 102"""
+
+_C_ANDROID = """\
+python -m bertnas_jax.export --workdir=. --target={target} --compiler=aarch64-linux-android34-clang --out=exported
+cd exported
+aarch64-linux-android34-clang example.c libbertnas.so -Wl,-rpath,'$ORIGIN' -o example
+adb push example libbertnas.so bertnas.weights /data/local/tmp/
+adb shell "cd /data/local/tmp && chmod +x example && ./example bertnas.weights 101 2023 102\""""
+
+Steps = tuple[tuple[str, str], ...]
 
 
-def deploy_steps(summary: Summary) -> tuple[tuple[str, str], ...]:
-    """What each piece of code is for, and the code."""
-    sizes = {"seq_len": summary.budget.seq_len, "threads": summary.budget.first.threads}
+def deploy_steps(run: RunResults) -> Steps:
+    """What each piece of code is for, and the code; all but the last is for a shell or a Python in the run folder."""
+    summary = run.summary
+    first = summary.budget.first
+    sizes = {"seq_len": summary.budget.seq_len, "threads": first.threads if first.evidence == "measured" else 1}
     return (
         ("Python, TFLite (in this run folder)", _TFLITE.format(**sizes)),
         ("Python, compiled by TVM for this kind of CPU", _TVM.format(**sizes)),
         ("Android: put winner/model.tflite into the app's assets; winner/README.md has the Kotlin", "cp winner/model.tflite app/src/main/assets/"),
+        *_measured_on_phone(summary),
         *_phone_library(summary),
-        ("The search again, or on from where it stopped", _AGAIN),
+        ("The search again, or on from where it stopped, from where it was started", search_command(run.config)),
     )
 
 
-def _phone_library(summary: Summary) -> tuple[tuple[str, str], ...]:
+def _measured_on_phone(summary: Summary) -> Steps:
+    """How to measure a winner whose latency there was simulated."""
+    limit = next((one for one in summary.budget.limits if one.evidence == "simulated" and one.runtime == "tflite" and one.dtype != "int8"), None)
+    if limit is None:
+        return ()
+    command = ["python", "-m", "bertnas_jax.latency", "--measure", "--runtime=tflite", "--adb", "--benchmark_model=benchmark_model"]
+    command += [f"--device={limit.device}", f"--core_set={limit.cores}", f"--dtype={limit.dtype}", f"--threads={limit.threads}"]
+    command += ["--model_file=winner/model.tflite", "--subnet=winner/subnet.json", f"--seq_len={summary.budget.seq_len}"]
+    return ((f"A {limit.device} by adb: what it takes there, with LiteRT's Android binary benchmark_model in this folder", shlex.join(command)),)
+
+
+def _phone_library(summary: Summary) -> Steps:
     """The C library for the budget's phones, or why there is none."""
     library = summary.phone_library
     if library is None:
         return ()
+    android = ("C, on a phone: linked by the Android NDK, its tools on the PATH", _C_ANDROID.format(target=library.target))
     if library.folder is None:
-        return ((f"C, compiled for the phone's CPU: {library.note}", "python -m bertnas_jax.export --workdir=. --out=exported"),)
-    return ((f"C, compiled for the phone's CPU ({library.note})", f"cat {library.folder}/example.c"),)
+        return ((f"C, compiled for the phone's CPU: {library.note}", f"python -m bertnas_jax.export --workdir=. --target={library.target} --out=exported"), android)
+    return ((f"C, compiled for the phone's CPU ({library.note})", _C_HERE.format(folder=library.folder)), android)
+
+
+def search_command(config: SearchConfig) -> str:
+    """The command of a run: every knob that is not at its default."""
+    lines, defaults = (config_to_flagfile(one).splitlines() for one in (config, SearchConfig()))
+    return shlex.join(["python", "-m", "bertnas_jax.search", *(line for line in lines if line not in defaults)])

@@ -20,6 +20,11 @@ def y_title(summary: Summary) -> str:
     return f"{style.label} on dev (%)" if style.percent else f"{style.label} on dev"
 
 
+def y_unit(summary: Summary) -> str:
+    """What a score on the axis is counted in."""
+    return "%" if figures.metric_style(summary.task.metric).percent else "score"
+
+
 def xs(points: Sequence[Point]) -> list[float]:
     return [point.latency_ms for point in points]
 

@@ -6,26 +6,19 @@ from collections.abc import Sequence
 from html import escape
 
 import plotly.graph_objects as go
-import plotly.io
 
 from bertnas_jax.report import figures, front
 from bertnas_jax.report.labels import sizes_label
+from bertnas_jax.report.plot import layout, plot_html
 from bertnas_jax.report.results import Point, RunResults
 from bertnas_jax.space import Subnet
-
-_FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, sans-serif"
-# Named one by one: among plotly's own choice is a button that would upload the plot.
-_BUTTONS = ["toImage", "zoom2d", "pan2d", "zoomIn2d", "zoomOut2d", "resetScale2d"]
-_CONFIG = {"displaylogo": False, "responsive": True, "modeBarButtons": [_BUTTONS]}
 
 
 def front_html(run: RunResults) -> str:
     """A <div> with the plot and all of plotly.js, inlined."""
     figure = go.Figure(data=_traces(run), layout=_layout(run))
     _add_lines(figure, run)
-    return plotly.io.to_html(
-        figure, config=_CONFIG, include_plotlyjs=True, include_mathjax=False, full_html=False, default_height="520px", div_id="front"
-    )
+    return plot_html(figure, "front", "520px", is_first=True)
 
 
 def _traces(run: RunResults) -> list[go.Scatter]:
@@ -85,17 +78,8 @@ def _hover(run: RunResults, name: str, value: float, latency_ms: float, subnet: 
 
 
 def _layout(run: RunResults) -> go.Layout:
-    axis = {"gridcolor": front.GRID, "zeroline": False, "linecolor": front.GREY, "showline": True, "ticks": "outside", "automargin": True}
-    return go.Layout(
-        template="none",
-        font={"family": _FONT, "size": 13, "color": front.INK},
-        margin={"l": 10, "r": 16, "t": 36, "b": 10},
-        xaxis={**axis, "title": {"text": front.X_TITLE}, "range": front.x_range(run)},
-        yaxis={**axis, "title": {"text": escape(front.y_title(run.summary))}, "range": front.y_range(run)},
-        legend={"orientation": "h", "yref": "container", "y": 0, "yanchor": "bottom", "x": 0},
-        hoverlabel={"bgcolor": "white", "align": "left"},
-        dragmode=False,  # a finger on the plot scrolls the page
-    )
+    x = {"title": {"text": front.X_TITLE}, "range": front.x_range(run)}
+    return layout(x, {"title": {"text": escape(front.y_title(run.summary))}, "range": front.y_range(run)})
 
 
 def _add_lines(figure: go.Figure, run: RunResults) -> None:

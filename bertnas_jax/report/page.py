@@ -12,11 +12,21 @@ from bertnas_jax.report.dtypes import best_dtypes_sentence, dtype_table
 from bertnas_jax.report.front_plot import front_html
 from bertnas_jax.report.html_table import facts_html
 from bertnas_jax.report.labels import limit_label, price_label
+from bertnas_jax.report.methods_plot import methods_html
 from bertnas_jax.report.page_style import STYLE
 from bertnas_jax.report.recommendation import recommend
 from bertnas_jax.report.results import RunResults
 from bertnas_jax.report.summary import Summary
-from bertnas_jax.report.tables import all_latencies_table, budget_table, comparison_table, finalists_table, latency_table
+from bertnas_jax.report.tables import (
+    all_latencies_table,
+    budget_table,
+    comparison_table,
+    finalists_table,
+    kernels_table,
+    latency_table,
+    methods_table,
+)
+from bertnas_jax.search.kernel_cost import CostsAt
 
 # The browser itself refuses whatever would come over the network.
 _POLICY = "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data: blob:"
@@ -26,8 +36,8 @@ def page(run: RunResults) -> str:
     """The HTML document."""
     summary = run.summary
     title = html.escape(f"{summary.task.name}: the best sub-network of {summary.checkpoint}")
-    told = (_verdict(summary), _budget(summary), _front(run), _winner(run), _comparison(run), _latencies(run), _evidence(run))
-    body = "".join((*told, _deploy(summary)))
+    told = (_verdict(summary), _budget(summary), _front(run), _winner(run), _kernels(run), _comparison(run), _methods(run))
+    body = "".join((*told, _latencies(run), _evidence(run), _deploy(run)))
     return (
         '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">'
         f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">'
@@ -98,6 +108,34 @@ def _parity(summary: Summary) -> str:
     return _section("Exported files against the model", _note(note), facts_html(facts.parity_facts(summary)))
 
 
+def _kernels(run: RunResults) -> str:
+    """Why it is as fast as it is: under the first limit, and under the others on demand."""
+    note = (
+        "The winner's kernels, by time. gemm: products with weights, what follows them fused in; attention: scores, softmax and mix; "
+        "rows: embeddings and LayerNorm. Of simulated ones the name is the operator's or the fused kernel's."
+    )
+    first, *others = map(_kernels_at, run.kernels)
+    rest = f"<details><summary>Under the other limits</summary>{''.join(others)}</details>" if others else ""
+    return _section("Where the winner's time goes", _note(note), first, rest)
+
+
+def _kernels_at(costs: CostsAt) -> str:
+    kinds = ", ".join(f"{kind} {100 * share:.0f} %" for kind, share in list(costs.shares().items())[:4])
+    return f"<h3>{html.escape(f'{costs.place}, {costs.source}: {kinds}')}</h3>{kernels_table(costs).html()}"
+
+
+def _methods(run: RunResults) -> str:
+    note = (
+        "Hypervolume: the score times ms that the sub-networks cover together, above the least score of any method and under the budget "
+        f"({figures.milliseconds(run.summary.search.survey.budget_ms)} ms with its margin). "
+    )
+    if run.compared:
+        note += "Every sampler began with the same uniform nets and the same seed; one seed each: a small difference may be chance."
+    else:
+        note += "Other samplers were not asked for: the same command with --compare_samplers=random,evolution adds them, at the cost of their evaluations."
+    return _section("Methods compared", _note(note), methods_html(run), methods_table(run).html())
+
+
 def _comparison(run: RunResults) -> str:
     note = (
         "In brackets, times as fast as BERT-base on TFLite. The best uniform net has equal blocks and is no slower than the winner by the "
@@ -106,6 +144,8 @@ def _comparison(run: RunResults) -> str:
     )
     if run.best_uniform is None:
         note += " No uniform net of the space is as fast as the winner."
+    elif run.best_uniform.subnet == run.summary.subnet:
+        note += " Here the winner is that net: of those that were evaluated no unequal blocks did better."
     finalists = "<h3>Finalists</h3>" + _note("What was foreseen, and what is known of the built model.") + finalists_table(run).html()
     return _section("Compared", _note(note), comparison_table(run).html(), finalists)
 
@@ -133,8 +173,8 @@ def _evidence(run: RunResults) -> str:
     return f'<div class="pair"><div>{search}</div><div>{machine}{versions}</div></div>'
 
 
-def _deploy(summary: Summary) -> str:
-    steps = "".join(f"<h3>{html.escape(name)}</h3><pre>{html.escape(code)}</pre>" for name, code in deploy_steps(summary))
+def _deploy(run: RunResults) -> str:
+    steps = "".join(f"<h3>{html.escape(name)}</h3><pre>{html.escape(code)}</pre>" for name, code in deploy_steps(run))
     method = (
         '<p class="muted">The method follows <a href="https://arxiv.org/abs/2009.06823">arXiv 2009.06823</a> '
         "in having the compiler inside the search.</p>"

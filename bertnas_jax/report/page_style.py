@@ -4,7 +4,7 @@ STYLE = """
 :root { color-scheme: light; --ink: #1f2933; --muted: #52606d; --line: #d9dee3; --accent: #0072b2; --bad: #b34700; }
 * { box-sizing: border-box; }
 html { overflow-y: scroll; } /* one that comes later would leave the plot too wide */
-#front { overflow: hidden; }
+.plot { overflow: hidden; }
 body { margin: 0; background: #f7f8fa; color: var(--ink); font: 16px/1.5 system-ui, -apple-system, "Segoe UI", Roboto, sans-serif; }
 main { max-width: 1160px; margin: 0 auto; padding: 24px 16px 64px; }
 h1 { font-size: 1.5rem; line-height: 1.25; margin: 0 0 4px; overflow-wrap: anywhere; }

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import pathlib
+from collections.abc import Callable
 from typing import Any, TypeVar
 
+from bertnas_jax.flags import config_from_json
 from bertnas_jax.report.parse import parse
 from bertnas_jax.report.results import LatencyLine, Point, RunResults
-from bertnas_jax.search.evaluated import Finalist
 from bertnas_jax.report.summary import Summary
+from bertnas_jax.search.config import SearchConfig
+from bertnas_jax.search.evaluated import Finalist
+from bertnas_jax.search.kernel_cost import CostsAt
 
 T = TypeVar("T")
 
@@ -23,15 +28,23 @@ def read_run(folder: pathlib.Path) -> RunResults:
     folder = pathlib.Path(folder)
     lines, torn_lines = _read_lines(folder, "latency.jsonl")
     run = RunResults(
+        config=_made(folder, "config.json", functools.partial(config_from_json, SearchConfig)),
         summary=_read(folder, "summary.json", Summary),
         evaluated=_read(folder, "search/evaluated.json", tuple[Point, ...]),
         uniform=_read(folder, "search/uniform.json", tuple[Point, ...]),
+        compared={name: _read(folder, f"search/compared/{name}.json", tuple[Point, ...]) for name in _compared(folder)},
+        kernels=_read(folder, "kernels.json", tuple[CostsAt, ...]),
         finalists=_read(folder, "finalists.json", tuple[Finalist, ...]),
         latencies=lines,
         torn_lines=torn_lines,
     )
     _check_agreement(folder, run)
     return run
+
+
+def _compared(folder: pathlib.Path) -> list[str]:
+    """The samplers whose search is whole."""
+    return sorted(path.stem for path in folder.glob("search/compared/*.json"))
 
 
 def _check_agreement(folder: pathlib.Path, run: RunResults) -> None:
@@ -47,11 +60,17 @@ def _check_agreement(folder: pathlib.Path, run: RunResults) -> None:
 
 
 def _read(folder: pathlib.Path, name: str, cls: type[T]) -> T:
+    return _made(folder, name, lambda text: parse(cls, json.loads(text), "the file"))
+
+
+def _made(folder: pathlib.Path, name: str, make: Callable[[str], T]) -> T:
+    """What is made of the text of a file that holds JSON."""
+    text = _text(folder, name)
     try:
-        return parse(cls, json.loads(_text(folder, name)), "the file")
+        return make(text)
     except json.JSONDecodeError as error:
         raise _broken(folder, name, f"must be JSON, got {error}") from error
-    except ValueError as error:
+    except (ValueError, TypeError, AttributeError) as error:  # the last two of a configuration that is no JSON object
         raise _broken(folder, name, f"must be what the search writes, got one where {error}") from error
 
 

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+from collections.abc import Mapping
 
 from bertnas_jax.report.summary import Latency, Summary
-from bertnas_jax.search.evaluated import Finalist
+from bertnas_jax.search.config import SearchConfig
+from bertnas_jax.search.evaluated import Evaluated, Finalist
+from bertnas_jax.search.kernel_cost import CostsAt
 from bertnas_jax.space import Subnet
 
 
@@ -19,23 +22,26 @@ class LatencyLine(Latency):
     date: str
 
 
-@dataclasses.dataclass(frozen=True)
-class Point:
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Point(Evaluated):
     """A Subnet with its score by the supernet on a part of dev and its price on the budget's first limit."""
 
-    subnet: Subnet
-    accuracy: float
-    latency_ms: float
     on_front: bool
 
 
 @dataclasses.dataclass(frozen=True)
 class RunResults:
-    """All that a report shows; `torn_lines` of latency.jsonl were cut off by a crash and are left out."""
+    """All that a report shows; `torn_lines` of latency.jsonl were cut off by a crash and are left out.
 
+    `compared` is what other samplers evaluated, by their names; `kernels` are the winner's under each latency limit.
+    """
+
+    config: SearchConfig
     summary: Summary
     evaluated: tuple[Point, ...]
     uniform: tuple[Point, ...]
+    compared: Mapping[str, tuple[Point, ...]]
+    kernels: tuple[CostsAt, ...]
     finalists: tuple[Finalist, ...]
     latencies: tuple[LatencyLine, ...]
     torn_lines: int = 0

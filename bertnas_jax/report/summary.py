@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 
-from bertnas_jax.report.budget import EVIDENCE, GPU, Budget, check_positive
+from bertnas_jax.latency.devices import GPU
+from bertnas_jax.report.budget import EVIDENCE, Budget, check_positive
 from bertnas_jax.search.evaluated import Precision
 from bertnas_jax.space import Subnet
 
@@ -88,12 +89,29 @@ class Latency:
 
 
 @dataclasses.dataclass(frozen=True)
+class SurveyedCost:
+    """What a limit allows, its margin taken off."""
+
+    most: float
+
+
+@dataclasses.dataclass(frozen=True)
 class Survey:
     """`share` of the space's Subnets meets the budget, by as many as were `priced`; the `whole` space if there are no more."""
 
     priced: int
     whole: bool
     share: float
+    costs: tuple[SurveyedCost, ...]
+
+    def __post_init__(self):
+        if not self.costs:
+            raise ValueError("search.survey.costs must hold the first latency limit's at least, got none")
+
+    @property
+    def budget_ms(self) -> float:
+        """What no Subnet of the search exceeds, under the first latency limit."""
+        return self.costs[0].most
 
 
 @dataclasses.dataclass(frozen=True)
@@ -120,8 +138,11 @@ class SearchRound:
 
 @dataclasses.dataclass(frozen=True)
 class Search:
+    """`drawn_first` of those evaluated are not the sampler's work: uniform nets, and others drawn at random."""
+
     method: str
     evaluated: int
+    drawn_first: int
     space_size: int
     wall_s: float
     survey: Survey
@@ -131,9 +152,10 @@ class Search:
 
 @dataclasses.dataclass(frozen=True)
 class PhoneLibrary:
-    """The winner as a C library for a phone's CPU: its folder, or None and why it is not there."""
+    """The winner as a C library for a phone's CPU: its folder, or None and why it is not there, and what it is compiled for."""
 
     folder: str | None
+    target: str
     note: str
 
 

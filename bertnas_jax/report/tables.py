@@ -9,9 +9,14 @@ from bertnas_jax.report.comparison import Contender, contenders, latencies_of
 from bertnas_jax.report.budget import Limit
 from bertnas_jax.report.html_table import Table
 from bertnas_jax.report.labels import backend_label, limit_label, model_label, price_label, sizes_label
+from bertnas_jax.report.methods import Method, methods
 from bertnas_jax.report.results import LatencyLine, RunResults
 from bertnas_jax.report.summary import Latency, Summary
 from bertnas_jax.search.evaluated import Finalist
+from bertnas_jax.search.kernel_cost import CostsAt
+
+
+_KERNELS_SHOWN = 10
 
 
 def comparison_table(run: RunResults) -> Table:
@@ -77,6 +82,40 @@ def _finalist_cells(one: Finalist, metric: str, measured: bool) -> list[str]:
         cells += [figures.milliseconds(one.measured_ms), figures.milliseconds(one.p90_ms), ratio]
     ends = [tuple(map(figures.milliseconds, (told.median_ms, told.low_ms, told.high_ms))) for told in one.simulated]
     return cells + [f"{median} ({low} to {high})" for median, low, high in ends]
+
+
+def methods_table(run: RunResults) -> Table:
+    """A row a way of searching: how many evaluations, its best Subnet, and what all of them cover."""
+    metric, compared = run.summary.task.metric, methods(run)
+    own = next(i for i, one in enumerate(compared) if one.is_whole)
+    head = ("method", "sizes of its best", "evaluated", f"best {metric}, supernet, part of dev", "at ms", "hypervolume", "of this search's")
+    rows = [_method_cells(metric, one, compared[own].covered[-1]) for one in compared]
+    return Table(head, rows, words=2, wrapped=1, strong_row=own)
+
+
+def _method_cells(metric: str, one: Method, whole: float) -> tuple[str, ...]:
+    covered = figures.plotted(metric, one.covered[-1])
+    share = f"{100 * one.covered[-1] / whole:.1f} %" if whole else figures.NOT_KNOWN
+    score, latency_ms = figures.score(metric, one.best.accuracy), figures.milliseconds(one.best.latency_ms)
+    return (one.name, sizes_label(one.best.subnet), f"{len(one.evaluated):,}", score, latency_ms, f"{covered:.4g}", share)
+
+
+def kernels_table(costs: CostsAt) -> Table:
+    """A row a kernel, what takes longest first; the many that take little together."""
+    ordered = sorted(costs.kernels, key=lambda kernel: -kernel.total_us)
+    shown, rest = ordered[:_KERNELS_SHOWN], ordered[_KERNELS_SHOWN:]
+    whole_us = sum(kernel.total_us for kernel in ordered)
+    rows = [_kernel_cells(one.kernel, one.total_us, whole_us, one.calls, one.bound_by or "") for one in shown]
+    if rest:
+        us, calls = sum(one.total_us for one in rest), sum(one.calls for one in rest)
+        rows.append(_kernel_cells(figures.plural(len(rest), "other"), us, whole_us, calls, ""))
+    columns = slice(None) if any(one.bound_by for one in shown) else slice(-1)
+    head = ("kernel", "share", "ms", "calls", "us a call", "bound by")
+    return Table(head[columns], [row[columns] for row in rows])
+
+
+def _kernel_cells(name: str, us: float, whole_us: float, calls: int, bound_by: str) -> tuple[str, ...]:
+    return (name, f"{100 * us / whole_us:.1f} %", f"{us / 1e3:.3f}", str(calls), f"{us / calls:.1f}", bound_by)
 
 
 def budget_table(summary: Summary) -> Table:

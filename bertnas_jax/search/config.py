@@ -129,8 +129,18 @@ class SamplerConfig:
         "proxy; without it a journal in the run folder, which workers on a shared file system can use too.",
     )
 
+    compare_samplers: tuple[str, ...] = knob(
+        (),
+        "Further samplers by commas that search the same supernet with as many evaluations, for the report alone; such as random,evolution. "
+        "May be given to a run that has ended.",
+    )
+
     def __post_init__(self):
         check_knobs(self)
+        others = [name for name in SAMPLERS if name != self.sampler]
+        for name in self.compare_samplers:
+            if name not in others or self.compare_samplers.count(name) > 1:
+                raise ValueError(f"compare_samplers must be some of {', '.join(others)}, each once, got {','.join(self.compare_samplers)}; leave {name!r} out")
 
 
 @dataclasses.dataclass(frozen=True)

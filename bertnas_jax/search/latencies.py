@@ -39,6 +39,19 @@ def latency_stage(job: Job) -> Budget:
     return budget
 
 
+def host_table(job: Job) -> KernelTable:
+    """The measured kernels that price Subnets on this machine, once the stage is done.
+
+    Raises:
+      ValueError: its kernels are not those of this run; a folder may be older than a knob of the budget.
+    """
+    path = job.path(_TABLE_FILE)
+    table, wanted = KernelTable.load(path), conditions_of(job)
+    if table.provenance.conditions != wanted:
+        raise ValueError(f"{path} must be of {wanted}, got {table.provenance.conditions}; choose another --workdir")
+    return table
+
+
 def _limit_fields(job: Job, limit: LatencyLimit) -> dict[str, float]:
     """The limit in ms, as it stands beside BERT-base's latency on TensorFlow Lite, and that latency."""
     if limit.place.is_host:
@@ -52,21 +65,8 @@ def _limit_fields(job: Job, limit: LatencyLimit) -> dict[str, float]:
     return {"latency_ms": latency_ms, "bert_base_ms": known.median_ms}
 
 
-def _kernel_table(job: Job) -> KernelTable:
-    """That of the run folder.
-
-    Raises:
-      ValueError: its kernels are not those of this run; a folder may be older than a knob of the budget.
-    """
-    path = job.path(_TABLE_FILE)
-    table, wanted = KernelTable.load(path), conditions_of(job)
-    if table.provenance.conditions != wanted:
-        raise ValueError(f"{path} must be of {wanted}, got {table.provenance.conditions}; choose another --workdir")
-    return table
-
-
 def _priced(job: Job, limit: LatencyLimit, latency_ms: float, bert_base_ms: float) -> PricedLimit:
     asked = job.config.budget
     if limit.place.is_host:
-        return priced_on_host(limit, latency_ms, bert_base_ms, job.space, _kernel_table(job), asked.margin)
+        return priced_on_host(limit, latency_ms, bert_base_ms, job.space, host_table(job), asked.margin)
     return priced_elsewhere(limit, latency_ms, bert_base_ms, job.space, asked.simulated_margin)

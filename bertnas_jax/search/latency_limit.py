@@ -6,13 +6,12 @@ import dataclasses
 import math
 import re
 
-from bertnas_jax.latency.devices import core_set, load_profile
+from bertnas_jax.latency.devices import GPU, HOST, core_set, load_profile
 from bertnas_jax.latency.simulate.gpu_roofline import GPU_DTYPE, gpu_of
 from bertnas_jax.latency.simulate.machine import check_dtype
 from bertnas_jax.search.config import PRECISIONS, BudgetConfig
 from bertnas_jax.search.simulated_runtimes import SIMULATED_RUNTIMES
 
-HOST, GPU = "host", "gpu"
 _FORM = "DEVICE/CORES/RUNTIME/DTYPE/TOKENS: MS"
 _EXAMPLE = '--limits="pixel_4/1 large/tflite/float32: 30"'
 _HOST_CORES = re.compile(r"(\d+)\s*threads?")

@@ -7,10 +7,9 @@ import shutil
 from bertnas_jax.compiler import bucket_lengths
 from bertnas_jax.compiler.targets import ANDROID_ARM64, ANDROID_ARM64_PLAIN, c_compiler, named_target
 from bertnas_jax.export import write_c_library
-from bertnas_jax.latency.devices import DeviceProfile, has_dot, load_profile
+from bertnas_jax.latency.devices import GPU, DeviceProfile, has_dot, load_profile
 from bertnas_jax.model import Bert
 from bertnas_jax.search.job import Job
-from bertnas_jax.search.latency_limit import GPU
 
 FOLDER, NOTE_FILE = "winner/android-arm64", "phone_library.json"
 _APPLE = "Apple-"  # cores whose system loads no library of this kind
@@ -22,13 +21,13 @@ def write_phone_library(job: Job, model: Bert) -> dict | None:
     profiles = [profile for profile in map(load_profile, devices) if not _is_apple(profile)]
     if not profiles:
         return None
-    if not job.folder.has(NOTE_FILE):
-        job.folder.write_json(NOTE_FILE, _write(job, model, profiles))
-    return job.folder.read_json(NOTE_FILE)
-
-
-def _write(job: Job, model: Bert, profiles: list[DeviceProfile]) -> dict:
     name = ANDROID_ARM64 if all(map(has_dot, profiles)) else ANDROID_ARM64_PLAIN
+    if not job.folder.has(NOTE_FILE):
+        job.folder.write_json(NOTE_FILE, _write(job, model, name))
+    return job.folder.read_json(NOTE_FILE) | {"target": name}
+
+
+def _write(job: Job, model: Bert, name: str) -> dict:
     target = named_target(name)
     try:
         c_compiler(target)

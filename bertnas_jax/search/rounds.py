@@ -47,6 +47,12 @@ def round_at_work(job: Job, budget: Budget) -> tuple[Budget, int]:
     return (corrected(budget, rounds[-1].factor), rounds[-1].evaluations) if rounds else (budget, job.config.sampler.evaluations)
 
 
+def factor_at_work(job: Job) -> float:
+    """What the latest round's prices on this machine were times; 1 before there is one."""
+    rounds = read_rounds(job)
+    return rounds[-1].factor if rounds else 1.0
+
+
 def rounds_stage(job: Job, weights: SharedWeights, scorer: SupernetScorer, budget: Budget, watch: Stopwatch) -> Subnet:
     """The most accurate finalist of any round that meets the budget: measured where a limit is of this machine, by simulation elsewhere.
 

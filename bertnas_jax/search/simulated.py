@@ -7,7 +7,7 @@ import functools
 import math
 
 from bertnas_jax.latency import LatencyRecord
-from bertnas_jax.latency.devices import core_set, load_profile
+from bertnas_jax.latency.devices import GPU, core_set, load_profile
 from bertnas_jax.latency.simulate import (
     Calibration,
     PriceTable,
@@ -18,7 +18,7 @@ from bertnas_jax.latency.simulate import (
 )
 from bertnas_jax.latency.simulate.price_table import fill_price_table
 from bertnas_jax.search.cost_table import CostTable
-from bertnas_jax.search.latency_limit import GPU, Place
+from bertnas_jax.search.latency_limit import Place
 from bertnas_jax.search.simulated_runtimes import SIMULATED_RUNTIMES
 from bertnas_jax.space import SearchSpace, Subnet
 

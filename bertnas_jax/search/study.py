@@ -5,7 +5,7 @@ from __future__ import annotations
 import pathlib
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import optuna
 from optuna.trial import TrialState
@@ -14,6 +14,7 @@ from tqdm import tqdm
 from bertnas_jax.search.config import SamplerConfig
 from bertnas_jax.search.early_stop import ScoreOf
 from bertnas_jax.search.evaluated import Evaluated
+from bertnas_jax.search.hypervolume import hypervolume
 from bertnas_jax.search.samplers import Limits, NothingLeft, choices_of, make_sampler, suggest
 from bertnas_jax.search.shared_study import begin, evaluated, fail_orphans, is_left_to_others, note_score, open_study, rival_of, trials
 from bertnas_jax.space import Subnet
@@ -43,10 +44,11 @@ def run_study(
     study, space = open_study(folder, config.storage), limits.space
     study.sampler = make_sampler(config, limits, seed)
     wanted = min(config.evaluations, space.count)
-    with tqdm(total=wanted, desc="search", unit="subnet", mininterval=1.0) as bar:
+    begun_with = min(len(evaluated(study, space)), wanted)  # not of this process's speed
+    with tqdm(total=wanted, initial=begun_with, desc=f"search by {config.sampler}", unit="subnet", mininterval=1.0) as bar:
         while True:
             known = evaluated(study, space)
-            _show(bar, known)
+            _show(bar, known.values(), limits.budget_ms)
             if len(known) >= wanted:
                 break
             others = trials(study, TrialState.RUNNING)
@@ -65,9 +67,12 @@ def run_study(
     return list(known.values())[:wanted]
 
 
-def _show(bar: tqdm, known: dict[Subnet, Evaluated]) -> None:
+def _show(bar: tqdm, known: Collection[Evaluated], budget_ms: float) -> None:
+    """The best so far, of equals the fastest, and how much all cover above the least accuracy so far."""
     if known:
-        bar.set_postfix(best=f"{max(one.accuracy for one in known.values()):.4f}", refresh=False)
+        best = max(known, key=lambda one: (one.accuracy, -one.latency_ms))
+        covered = hypervolume(known, min(one.accuracy for one in known), budget_ms)
+        bar.set_postfix(best=f"{best.accuracy:.4f} at {best.latency_ms:.2f} ms", hypervolume=f"{covered:.4g}", refresh=False)
         bar.update(len(known) - bar.n)
 
 

@@ -14,6 +14,7 @@ from bertnas_jax.search.evaluated import Evaluated
 from bertnas_jax.search.job import Job
 from bertnas_jax.search.latencies import SURVEY_FILE
 from bertnas_jax.search.rounds import read_rounds
+from bertnas_jax.search.samplers import drawn_first
 from bertnas_jax.search.winner import Exported
 from bertnas_jax.space import Subnet, count_flops, count_parameters
 from bertnas_jax.train import Teacher, versions
@@ -55,6 +56,7 @@ def summarise(job: Job, teacher: Teacher, winner: Bert, comparison: dict, export
         "search": {
             "method": config.sampler.sampler,
             "evaluated": len(evaluated),
+            "drawn_first": drawn_first(config.sampler),
             "early_stop": _early_stop(job, evaluated),
             "rounds": [
                 {"factor": one.factor, "evaluations": one.evaluations, "share": one.share, "finalists": len(one.finalists)}

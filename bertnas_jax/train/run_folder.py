@@ -20,7 +20,8 @@ PACKAGES = (
 )  # fmt: skip
 # BERT-base as a TFLite file (0.44 GB) and its conversion, twice a training state (0.27 GB), and the models.
 NEEDED_GB = 2.0
-MAY_DIFFER = ("workdir", "mesh_")  # a folder may be moved, and a run goes on with the same batches on any mesh
+# A folder may be moved, a run goes on with the same batches on any mesh, and what a search is compared with does not change it.
+MAY_DIFFER = ("workdir", "mesh_", "compare_samplers")
 
 
 class RunFolderError(ValueError):

@@ -55,6 +55,7 @@ LATENCIES = [
     latency("bert_base", "tflite", 160.0, 170.0),
 ]
 
+SURVEY = {"priced": 1234, "whole": True, "share": 0.5, "costs": [{"most": 8.5}]}
 SUMMARY = {
     "budget": {"seq_len": 32, "limits": [LIMIT], "sizes": []},
     "task": {
@@ -75,7 +76,7 @@ SUMMARY = {
     "speedup_both_best_dtype": None,
     "best_dtype": None,
     "precisions": [],
-    "search": {"method": "NSGA-II", "evaluated": 3, "space_size": 1234, "wall_s": 75.0, "survey": {"priced": 1234, "whole": True, "share": 0.5},
+    "search": {"method": "NSGA-II", "evaluated": 3, "drawn_first": 2, "space_size": 1234, "wall_s": 75.0, "survey": SURVEY,
                "early_stop": {"stopped": 1, "examples_saved": 384, "examples": 1536},
                "rounds": [{"factor": 1.0, "evaluations": 3, "share": 0.5, "finalists": 2}]},
     "parity": {
@@ -89,18 +90,35 @@ SUMMARY = {
 }  # fmt: skip
 
 EVALUATED = [
-    {"subnet": fields(SLOW), "accuracy": 0.70, "latency_ms": 7.0, "on_front": False},
-    {"subnet": fields(WINNER), "accuracy": 0.80, "latency_ms": 7.9, "on_front": True},
-    {"subnet": fields(OTHER), "accuracy": 0.75, "latency_ms": 4.0, "on_front": True},
+    {"subnet": fields(SLOW), "accuracy": 0.70, "latency_ms": 7.0, "stopped_after": None, "on_front": False},
+    {"subnet": fields(WINNER), "accuracy": 0.80, "latency_ms": 7.9, "stopped_after": None, "on_front": True},
+    {"subnet": fields(OTHER), "accuracy": 0.75, "latency_ms": 4.0, "stopped_after": None, "on_front": True},
 ]
 UNIFORMS = [
-    {"subnet": fields(UNIFORM), "accuracy": 0.78, "latency_ms": 7.5, "on_front": False},
-    {"subnet": fields(TEACHER), "accuracy": 0.82, "latency_ms": 15.5, "on_front": False},
+    {"subnet": fields(UNIFORM), "accuracy": 0.78, "latency_ms": 7.5, "stopped_after": None, "on_front": False},
+    {"subnet": fields(TEACHER), "accuracy": 0.82, "latency_ms": 15.5, "stopped_after": None, "on_front": False},
 ]
 FINALISTS = [
     {"subnet": fields(WINNER), "accuracy": 0.79, "table_ms": 7.9, "measured_ms": 8.0, "p90_ms": 8.5, "simulated": [], "meets_budget": True, "chosen": True},
     {"subnet": fields(OTHER), "accuracy": 0.74, "table_ms": 4.0, "measured_ms": 5.0, "p90_ms": 5.5, "simulated": [], "meets_budget": True, "chosen": False},
 ]
+
+
+COMPARED = {"random": [EVALUATED[0], EVALUATED[2] | {"on_front": True}]}
+KERNELS = [{"place": "host, 1 thread, tvm float32, 32 tokens", "source": "measured", "kernels": [
+    {"kernel": "gemm 32x64 to 32x256", "calls": 2, "us": 3000.0, "bound_by": None},
+    {"kernel": "attention 32x192 to 32x64", "calls": 2, "us": 900.0, "bound_by": None},
+    *[{"kernel": f"rows {i}", "calls": 1, "us": 20.0, "bound_by": None} for i in range(10)],
+]}]  # fmt: skip
+PHONE_KERNELS = [
+    {"place": "pixel_4, 1 large, tflite float32, 32 tokens", "source": "simulated", "kernels": [
+        {"kernel": "FULLY_CONNECTED up 32x64 to 32x256", "calls": 2, "us": 12500.0, "bound_by": "arithmetic"},
+    ]},
+    {"place": "galaxy_s20, gpu, tflite float16, 32 tokens", "source": "simulated", "kernels": [
+        {"kernel": "SOFTMAX", "calls": 2, "us": 1500.0, "bound_by": "memory"},
+    ]},
+]  # fmt: skip
+CONFIG = {"workdir": "runs/of reviews", "checkpoint": "some/checkpoint", "speedup_over_bert_base": 12.0, "seq_len": 64, "max_length": 32, "depths": [1, 2]}
 
 
 def summary(**changes):
@@ -133,13 +151,17 @@ def limited(**changes):
     return {"limits": [LIMIT | changes]}
 
 
-def write_run(folder: pathlib.Path, finalists=FINALISTS, **changes) -> pathlib.Path:
+def write_run(folder: pathlib.Path, finalists=FINALISTS, kernels=KERNELS, compared=COMPARED, **changes) -> pathlib.Path:
     """A run folder whose summary has these changes."""
-    (folder / "search").mkdir(parents=True)
+    (folder / "search/compared").mkdir(parents=True)
     told = summary(**changes)
     latencies = told["latencies"] if isinstance(told["latencies"], list) else LATENCIES
     lines = [{**one, "subnet": fields(TEACHER), "reference_drift": 1.25, "date": "2030-01-01"} for one in latencies]
+    (folder / "config.json").write_text(json.dumps(CONFIG))
     (folder / "summary.json").write_text(json.dumps(told))
+    (folder / "kernels.json").write_text(json.dumps(kernels))
+    for name, rows in compared.items():
+        (folder / f"search/compared/{name}.json").write_text(json.dumps(rows))
     (folder / "search/evaluated.json").write_text(json.dumps(EVALUATED))
     (folder / "search/uniform.json").write_text(json.dumps(UNIFORMS))
     (folder / "finalists.json").write_text(json.dumps(finalists))

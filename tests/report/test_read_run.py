@@ -19,7 +19,7 @@ from tests.report.run_folders import (
     write_run,
 )
 
-FILES = ("summary.json", "search/evaluated.json", "search/uniform.json", "finalists.json", "latency.jsonl")
+FILES = ("config.json", "summary.json", "search/evaluated.json", "search/uniform.json", "finalists.json", "kernels.json", "latency.jsonl")
 
 
 def test_everything_is_read(tmp_path):

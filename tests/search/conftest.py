@@ -34,8 +34,12 @@ def tiny_checkpoint():
 
 @pytest.fixture
 def tiny_config(tmp_path, task_folder):
+    return make_tiny_config(tmp_path / "run", task_folder)
+
+
+def make_tiny_config(workdir, task_folder):
     return SearchConfig(
-        workdir=str(tmp_path / "run"),
+        workdir=str(workdir),
         checkpoint="package:cognition",
         max_length=16,
         tokens_per_batch=256,

@@ -8,6 +8,7 @@ import pytest
 from bertnas_jax.search.config import SamplerConfig
 from bertnas_jax.search.early_stop import whole
 from bertnas_jax.search.evaluated import pareto_front
+from bertnas_jax.search.hypervolume import hypervolume
 from bertnas_jax.search.samplers import Ceiling, InfeasibleBudget, Limits
 from bertnas_jax.search.study import run_study
 from bertnas_jax.space import SearchSpace, Subnet
@@ -124,3 +125,17 @@ def test_a_trial_of_a_process_that_was_killed_is_done_again(tmp_path):
     killed = subprocess.run([sys.executable, "-c", script, str(tmp_path / "again")], cwd=REPOSITORY, check=False, capture_output=True)
     assert killed.returncode == -9, killed.stderr
     assert search(tmp_path / "again") == whole
+
+
+def test_the_bar_tells_the_best_and_what_all_cover(tmp_path, capsys):
+    found = search(tmp_path, config=SamplerConfig(evaluations=3, population=8))
+    best = max(found, key=lambda one: one.accuracy)
+    covered = hypervolume(found, min(one.accuracy for one in found), 14.0)
+    said = capsys.readouterr().err
+    assert "search by nsga2: 100%" in said and f"best={best.accuracy:.4f} at {best.latency_ms:.2f} ms, hypervolume={covered:.4g}" in said
+
+
+@pytest.mark.parametrize("others", [("nsga2",), ("tpe",), ("random", "random")])
+def test_samplers_that_cannot_be_compared_are_named(others):
+    with pytest.raises(ValueError, match=f"compare_samplers must be some of controller, evolution, predictor, random, uniform, each once, got {','.join(others)}"):
+        SamplerConfig(compare_samplers=others)

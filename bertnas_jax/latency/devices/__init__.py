@@ -1,6 +1,6 @@
 """A device's name in, its profile out: what its cores, caches, memory and GPU can do, each figure with its source."""
 
-from bertnas_jax.latency.devices.core_set import CoreSet, core_set, core_sets
+from bertnas_jax.latency.devices.core_set import GPU, CoreSet, core_set, core_sets
 from bertnas_jax.latency.devices.draft import draft_profile
 from bertnas_jax.latency.devices.figure import BASES, Figure
 from bertnas_jax.latency.devices.profile import (
@@ -20,6 +20,7 @@ from bertnas_jax.latency.devices.profile import (
 __all__ = [
     "BASES",
     "DOT_FACTOR",
+    "GPU",
     "HOST",
     "Cluster",
     "CoreSet",

@@ -9,6 +9,7 @@ import re
 
 from bertnas_jax.latency.devices.profile import Cluster, DeviceProfile
 
+GPU = "gpu"  # what stands for a core set where a model runs on the GPU
 _PART = re.compile(r"(\d+)\s*([a-z]+)")
 
 

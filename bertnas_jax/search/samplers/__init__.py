@@ -6,7 +6,7 @@ Every one works with any storage, goes on from what a study holds, and may run i
 from bertnas_jax.search.samplers.baselines import uniform_nets
 from bertnas_jax.search.samplers.choices import choices_of, distributions, subnet_of, suggest
 from bertnas_jax.search.samplers.limits import Ceiling, InfeasibleBudget, Limits, NothingLeft
-from bertnas_jax.search.samplers.make import make_sampler
+from bertnas_jax.search.samplers.make import drawn_first, make_sampler
 from bertnas_jax.search.samplers.past import is_whole
 from bertnas_jax.search.samplers.subnet_sampler import SubnetSampler
 
@@ -18,6 +18,7 @@ __all__ = [
     "SubnetSampler",
     "choices_of",
     "distributions",
+    "drawn_first",
     "is_whole",
     "make_sampler",
     "subnet_of",

@@ -10,7 +10,7 @@ from bertnas_jax.search.samplers.baselines import RandomSubnets, UniformSubnets
 from bertnas_jax.search.samplers.controller import Controller
 from bertnas_jax.search.samplers.limits import Limits
 from bertnas_jax.search.samplers.nsga2 import Nsga2
-from bertnas_jax.search.samplers.predictor import Predictor
+from bertnas_jax.search.samplers.predictor import FIRST, Predictor
 from bertnas_jax.search.samplers.subnet_sampler import SubnetSampler
 
 _MAKERS: Mapping[str, Callable[[Limits, int, SamplerConfig], SubnetSampler]] = {
@@ -21,6 +21,11 @@ _MAKERS: Mapping[str, Callable[[Limits, int, SamplerConfig], SubnetSampler]] = {
     "random": lambda limits, seed, config: RandomSubnets(limits, seed),
     "uniform": lambda limits, seed, config: UniformSubnets(limits, seed),
 }
+
+
+def drawn_first(config: SamplerConfig) -> int:
+    """How many evaluations a search begins with, its uniform nets among them, before its sampler goes by any."""
+    return {"nsga2": config.population, "evolution": config.population, "predictor": FIRST}.get(config.sampler, 0)
 
 
 def make_sampler(config: SamplerConfig, limits: Limits, seed: int) -> SubnetSampler:
