@@ -40,7 +40,7 @@ def ended(tmp_path_factory, task_folder):
     folder, scored = tmp_path_factory.mktemp("compared") / "run", []
     config = make_tiny_config(folder, task_folder)
     budget = dataclasses.replace(config.budget, limits=("pixel_4/1 large: 9",))
-    config = dataclasses.replace(config, budget=budget, sampler=dataclasses.replace(config.sampler, evaluations=EVALUATIONS))
+    config = dataclasses.replace(config, budget=budget, sampler=dataclasses.replace(config.sampler, evaluations=EVALUATIONS, corrections=0))
     compared = dataclasses.replace(config, sampler=dataclasses.replace(config.sampler, compare_samplers=OTHERS))
     on_part = SupernetScorer.on_part
 

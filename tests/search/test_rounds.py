@@ -25,7 +25,7 @@ BUDGET_MS, MARGIN = 14.0, 0.05
 
 def budget(limit_ms=BUDGET_MS):
     cost = Cost("here", "ms", limit_ms * (1 - MARGIN), CostTable.of_sums(SPACE, latency_ms_of))
-    return Budget(SPACE, (PricedLimit(LatencyLimit(host_place(1, 16), limit_ms), limit_ms, 100.0, cost),), ())
+    return Budget(SPACE, (PricedLimit(LatencyLimit(host_place(1, 16, "float32"), limit_ms), limit_ms, 100.0, cost),), ())
 
 
 class Scorer:

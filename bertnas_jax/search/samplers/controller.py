@@ -23,8 +23,8 @@ from bertnas_jax.search.samplers.policy import DEPTH, SIZES, TARGETS, Lesson
 from bertnas_jax.search.samplers.subnet_sampler import SubnetSampler
 from bertnas_jax.space import Subnet
 
-PHASE_ONE = 0.25  # the share of the evaluations after which the depths' odds stay as they are
-LATENCY_WEIGHT = 0.5  # of the share of the budget that is used, against accuracy in standard deviations
+PHASE_ONE = 0.1  # the share of the evaluations after which the depths' odds stay as they are
+LATENCY_WEIGHT = 0.3  # of the share of the budget that is used, against accuracy in standard deviations
 BASELINE_DECAY = 0.9
 ENTROPY_BONUS = 0.05
 BATCH, BATCHES = 64, 8  # draws at a time, and how often before any Subnet left is taken
