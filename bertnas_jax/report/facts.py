@@ -44,9 +44,10 @@ def score_facts(run: RunResults) -> Facts:
         ("task", f"{task.name} ({task.kind})"),
         ("metric", figures.metric_style(task.metric).label),
         ("teacher, fine-tuned", figures.score(task.metric, summary.teacher.value)),
-        ("winner, fine-tuned", figures.score(task.metric, winner.value) + _standard_error(summary)),
+        ("winner", figures.score(task.metric, winner.value) + _standard_error(summary)),
         *_float32_fact(summary),
         ("winner before its fine-tuning", figures.score(task.metric, winner.inherited_value)),
+        ("winner after it", figures.score(task.metric, winner.tuned_value) + ("" if winner.is_tuned else ": not kept")),
         ("winner by the supernet, all of dev", figures.score(task.metric, chosen.accuracy)),
         ("bag of words, a linear model", baseline),
         ("memory while it runs, compiled", _memory(winner)),
@@ -59,7 +60,7 @@ def _float32_fact(summary: Summary) -> Facts:
     """The winner's score in float32, where the budget is for other numbers."""
     if summary.parity.tvm_dtype == "float32":
         return []
-    return [("winner, fine-tuned, in float32", figures.score(summary.task.metric, summary.winner.float32_value))]
+    return [("winner in float32", figures.score(summary.task.metric, summary.winner.float32_value))]
 
 
 def _memory(winner: Winner) -> str:

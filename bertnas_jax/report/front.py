@@ -38,7 +38,7 @@ def teacher_y(summary: Summary) -> float:
 
 
 def winner_end(summary: Summary) -> tuple[float, float]:
-    """Where the winner ends up: measured, and fine-tuned."""
+    """Where the winner ends up: measured, with its final weights."""
     return summary.winner_latency.median_ms, figures.plotted(summary.winner.metric, summary.winner.value)
 
 
@@ -50,7 +50,7 @@ def winner_interval(summary: Summary) -> tuple[float, float] | None:
 
 def winner_end_label(summary: Summary) -> str:
     source = summary.winner_latency.source
-    return f"winner, fine-tuned and {source}" + (" (line: 90 % of cases)" if source == "simulated" else "")
+    return f"winner, final and {source}" + (" (line: 90 % of cases)" if source == "simulated" else "")
 
 
 def budget_label(summary: Summary) -> str:

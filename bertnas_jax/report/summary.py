@@ -43,21 +43,28 @@ class Teacher:
 
 @dataclasses.dataclass(frozen=True)
 class Winner:
-    """`value` is its score in the budget's dtype on this machine, `inherited_value` that before its own fine-tuning, `evidence` what `compliant` rests on.
+    """`value` is its score in the budget's dtype on this machine, `evidence` what `compliant` rests on.
 
-    Compiled, it takes `weight_bytes` and `arena_bytes` (intermediate results) of memory while it runs.
+    `inherited_value` is its score in float32 before its own fine-tuning, `tuned_value` after it; the better one's weights are
+    the winner's. Compiled, it takes `weight_bytes` and `arena_bytes` (intermediate results) of memory while it runs.
     """
 
     metric: str
     value: float
     float32_value: float
     inherited_value: float
+    tuned_value: float
     params: int
     flops: int
     compliant: bool
     evidence: str
     weight_bytes: int
     arena_bytes: int
+
+    @property
+    def is_tuned(self) -> bool:
+        """False if its own fine-tuning was thrown away."""
+        return self.tuned_value >= self.inherited_value
 
     def __post_init__(self):
         if self.evidence not in EVIDENCE:

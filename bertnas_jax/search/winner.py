@@ -1,4 +1,4 @@
-"""The winner stages: the chosen Subnet fine-tuned from its inherited weights, then exported."""
+"""The winner stages: the chosen Subnet fine-tuned from its inherited weights if that helps, then exported."""
 
 from __future__ import annotations
 
@@ -26,14 +26,19 @@ _MEMORY_FILE = "memory.json"
 
 
 def winner_stage(job: Job, weights: SharedWeights, scorer: SupernetScorer, teacher: Teacher, subnet: Subnet) -> Bert:
-    """The Subnet fine-tuned on labels and the teacher, or as the run folder holds it; its scores go to winner.json."""
+    """The Subnet fine-tuned on labels and the teacher, or as the run folder holds it; its scores go to winner.json.
+
+    Weights that came out worse on dev than the shared ones, which learnt from the teacher's hidden states too, are thrown away.
+    """
     if not job.folder.has("winner.json"):
         model = extract(weights, job.space, job.bert, subnet)
         steps = job.path("checkpoints/winner")
         fine_tune(model, job.feed, job.config.winner, job.folder.path, job.config.seed + 1, "winner", teacher.train_logits)
-        value = job.feed.task.score(predict_model(model, job.feed.dev_batches(), "winner on dev"), job.feed.dev.labels)
-        save_checkpoint(model, job.path("winner_weights"), job.checkpoint)
-        job.folder.write_json("winner.json", {"value": value, "inherited_value": scorer.on_dev(subnet)})
+        tuned = job.feed.task.score(predict_model(model, job.feed.dev_batches(), "winner on dev"), job.feed.dev.labels)
+        inherited = scorer.on_dev(subnet)
+        kept = model if tuned >= inherited else extract(weights, job.space, job.bert, subnet)
+        save_checkpoint(kept, job.path("winner_weights"), job.checkpoint)
+        job.folder.write_json("winner.json", {"value": max(tuned, inherited), "inherited_value": inherited, "tuned_value": tuned})
         shutil.rmtree(steps)
     folder = job.path("winner_weights")
     return load_checkpoint(folder, read_config(folder), jax.random.key(job.config.seed))

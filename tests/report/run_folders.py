@@ -67,7 +67,7 @@ SUMMARY = {
     "kept_layers": [0, 2],
     "teacher": {"metric": "accuracy", "value": 0.8349, "subnet": fields(TEACHER), "params": 2_200_000, "flops": 14_000_000},
     "winner": {
-        "metric": "accuracy", "value": 0.8189, "float32_value": 0.8189, "inherited_value": 0.8012, "params": 2_100_000, "flops": 5_000_000,
+        "metric": "accuracy", "value": 0.8189, "float32_value": 0.8189, "inherited_value": 0.8012, "tuned_value": 0.8189, "params": 2_100_000, "flops": 5_000_000,
         "compliant": True, "evidence": "measured", "weight_bytes": 8_400_000, "arena_bytes": 120_000,
     },
     "latencies": LATENCIES,
