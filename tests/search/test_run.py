@@ -14,12 +14,12 @@ from bertnas_jax.latency import read_records
 from bertnas_jax.latency.devices import core_set, load_profile
 from bertnas_jax.latency.simulate import encoder_operators, load_cpu_calibration, simulate_cpu
 from bertnas_jax.report import write_report
-from bertnas_jax.search import BudgetConfig, compare, explore, side_by_side
+from bertnas_jax.search import BudgetConfig, compare, explore, side_by_side, winner
 from bertnas_jax.search.memory import load_memory_table
 from bertnas_jax.search.samplers import InfeasibleBudget
 from bertnas_jax.search.run import run
 from bertnas_jax.space import Subnet
-from bertnas_jax.train import SupernetConfig
+from bertnas_jax.train import SupernetConfig, fine_tune, predict_model, read_inputs
 from bertnas_jax.train.run import run as train
 
 pytestmark = pytest.mark.slow
@@ -136,6 +136,7 @@ def test_a_budget_for_phones_is_met_by_simulation_and_measures_nothing(tiny_conf
     limits = ("pixel_4/1 large/tflite/float32: 1.1", "galaxy_s20/gpu/tflite/float16: 42x", "galaxy_a03s/2 large/tflite/int8/32: 5.6", "pixel_6/1 large/tvm: 30")
     budget = BudgetConfig(seq_len=16, limits=limits, simulated_margin="median", max_params=4_300_000, max_file_mb=17.1, max_flops=1e7, max_memory_mb=17.0)
     monkeypatch.setattr(side_by_side, "measure_interleaved", _refuse)
+    monkeypatch.setattr(winner, "fine_tune", _spoil)
     summary = run(dataclasses.replace(tiny_config, budget=budget))
     folder = pathlib.Path(tiny_config.workdir)
 
@@ -161,6 +162,9 @@ def test_a_budget_for_phones_is_met_by_simulation_and_measures_nothing(tiny_conf
     assert priced.of(subnet) == pytest.approx(memory_mb, abs=1e-6), "as it was priced before it was trained"
     assert sizes["parameters"] <= 4_300_000 and sizes["float32 .tflite"] <= 17.1 and sizes["FLOPs"] <= 1e7
 
+    scores = summary["winner"]
+    assert scores["tuned_value"] < 0.5 < scores["inherited_value"] == scores["value"], "weights that came out worse are not the winner's"
+    assert _score(tiny_config, folder / "winner") == scores["value"]
     assert summary["winner"]["compliant"] and summary["winner"]["evidence"] == "simulated"
     assert summary["precisions"] == [] and summary["speedup_best_dtype"] is None
     assert {(one["source"], one["p90_ms"]) for one in summary["latencies"]} == {("simulated", None)}
@@ -172,7 +176,22 @@ def test_a_budget_for_phones_is_met_by_simulation_and_measures_nothing(tiny_conf
     survey = summary["search"]["survey"]
     assert survey["whole"] and survey["priced"] == 20 and 0 < survey["share"] < 1
     assert (summary["phone_library"]["folder"] is not None) == (folder / "winner" / "android-arm64" / "libbertnas.so").exists()
-    assert "(simulated, 90 % between" in " ".join(write_report(folder).split())
+    assert "(simulated, 90 % between" in (table := " ".join(write_report(folder).split())), table
+    assert "not kept" in (folder / "report.html").read_text()
+
+
+def _spoil(model, *args):
+    """Fine-tunes, then mistakes every class for another."""
+    fine_tune(model, *args)
+    classifier = model.head.classifier
+    classifier.kernel[...], classifier.bias[...] = -classifier.kernel[...], -classifier.bias[...]
+
+
+def _score(config, folder):
+    """The dev score of a deployed folder."""
+    job = read_inputs(config)
+    model = load_checkpoint(folder, read_config(folder), jax.random.key(0))
+    return job.feed.task.score(predict_model(model, job.feed.dev_batches(), "dev"), job.feed.dev.labels)
 
 
 def _refuse(*_, **__):
