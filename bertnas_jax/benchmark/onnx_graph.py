@@ -77,7 +77,7 @@ class _BertWriter:
 
     def _constant(self, array: np.ndarray) -> str:
         name = f"constant_{len(self._constants)}"
-        self._constants.append(numpy_helper.from_array(np.ascontiguousarray(array), name))
+        self._constants.append(numpy_helper.from_array(np.asarray(array, order="C"), name))
         return name
 
     def _float(self, value: float) -> str:

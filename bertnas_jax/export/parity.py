@@ -54,12 +54,15 @@ def logit_error(model: Bert, run: Runner, encoded: Encoded, seq_len: int) -> Log
     """How far the logits of what was exported are from the model's over the examples.
 
     Raises:
-      ValueError: there are no examples, or one is longer than `seq_len`.
+      ValueError: there are no examples, one is longer than `seq_len`, or the runner's logits are not of the model's shape.
     """
     if not len(encoded):
         raise ValueError("parity must be checked on at least one example, got none; encode some sentences")
     expected = run_examples(lambda *inputs: logits_of(model, *map(jnp.asarray, inputs)), encoded, seq_len)
-    off = np.abs(expected - run_examples(run, encoded, seq_len))
+    got = run_examples(run, encoded, seq_len)
+    if got.shape != expected.shape:
+        raise ValueError(f"logits must have the model's shape, {expected.shape} over all examples, got {got.shape}; export the head as the model has it")
+    off = np.abs(expected - got)
     return LogitError(float(np.max(off)), float(np.sqrt(np.mean(off**2))))
 
 

@@ -50,3 +50,11 @@ def test_mistakes_are_named(model, encoded):
     none = dataclasses.replace(encoded, input_ids=(), token_type_ids=())
     with pytest.raises(ValueError, match="at least one example"):
         max_abs_error(model, lambda *inputs: inputs[0], none, 16)
+
+
+def test_logits_of_another_shape_are_refused(model, encoded):
+    def run(*inputs):
+        return np.asarray(model(*map(jnp.asarray, inputs)))[:, None]
+
+    with pytest.raises(ValueError, match=r"must have the model's shape, \(3, 3\) over all examples, got \(3, 1, 3\)"):
+        max_abs_error(model, run, encoded, 16)
