@@ -10,6 +10,7 @@ import json
 import pathlib
 
 from bertnas_jax.benchmark import write_result
+from bertnas_jax.benchmark.trained_run import without_folder
 
 
 def main() -> None:
@@ -22,7 +23,9 @@ def main() -> None:
     if not path.is_file():
         parser.error(f"the run folder must hold summary.json, got {arguments.folder} without it; finish the run")
     fields = {"command_wall_s": arguments.wall_s} if arguments.wall_s else {}
-    print(write_result(arguments.name, fields | {"summary": json.loads(path.read_text(encoding="utf-8"))}))
+    summary = json.loads(path.read_text(encoding="utf-8"))
+    summary["checkpoint"] = without_folder(summary["checkpoint"])
+    print(write_result(arguments.name, fields | {"summary": summary}))
 
 
 if __name__ == "__main__":
