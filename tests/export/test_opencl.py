@@ -39,8 +39,9 @@ def test_opencl_computes_what_jax_does(seed, tmp_path):
 
 
 @pytest.mark.slow
-def test_nothing_fused_computes_the_same(pyopencl, tmp_path, monkeypatch):
+def test_nothing_fused_computes_the_same(tmp_path, monkeypatch):
     """Every operator a kernel of its own, as what fusion gains is told beside."""
+    opencl_device()
     monkeypatch.setattr(opencl_files, "lower_opencl", lambda module, target: lower_opencl(module, target, OPTIONAL))
     model, inputs = bert(), sentence(L)
     write_opencl(model, L, named_target(ANDROID_OPENCL), tmp_path / "gpu")
