@@ -32,8 +32,8 @@ def run_study(
 ) -> list[Evaluated]:
     """The distinct Subnets evaluated, `config.evaluations` at most, all within the limits.
 
-    Each is scored beside the most accurate so far that is at least as fast. `first` are evaluated before any other. The study is kept in `folder` as an Optuna journal, or in
-    `config.storage`; a study found there goes on. Any number of processes may run it at once: each Subnet is
+    Each is scored beside the most accurate so far that is at least as fast. `first` are evaluated before any other. The
+    study is kept in `folder` as an Optuna journal, or in `config.storage`; a study found there goes on. Any number of processes may run it at once: each Subnet is
     evaluated once, and a trial whose process dies is given to another. All return when all is evaluated, or,
     with a line that says why, when the sampler has nothing left to propose.
 
