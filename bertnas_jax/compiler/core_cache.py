@@ -7,8 +7,8 @@ import pathlib
 import tvm
 from tvm.target import codegen
 
-_CACHES = pathlib.Path("/sys/devices/system/cpu/cpu0/cache")
-_UNITS = {"K": 1 << 10, "M": 1 << 20}
+from bertnas_jax.host_caches import CACHES, read_data_cache
+
 # Source: WikiChip, Cortex-A76: 128 to 512 KB a core, here the most, as with half of less the residual would leave the product.
 # Assumed for the Cortex-A73, for GPUs, and for hosts whose system does not say.
 _UNKNOWN_BYTES = 512 << 10
@@ -24,13 +24,10 @@ def core_cache_bytes() -> int:
     if target is None:
         raise ValueError("a target must be around what is compiled, got none; use `with target:`")
     is_host = target.kind.name == "llvm" and str(target.attrs.get("mcpu", "")) == codegen.llvm_get_system_cpu()
-    return (read_core_cache(_CACHES) if is_host else None) or _UNKNOWN_BYTES
+    return (read_core_cache(CACHES) if is_host else None) or _UNKNOWN_BYTES
 
 
 def read_core_cache(caches: pathlib.Path) -> int | None:
     """Bytes of a core's second-level cache by Linux's folder of its caches; None if it has none such."""
-    for level in caches.glob("index*/level"):
-        if level.read_text().strip() == "2":
-            size = (level.parent / "size").read_text().strip()
-            return int(size[:-1]) * _UNITS[size[-1]]
-    return None
+    found = read_data_cache(2, caches)
+    return found[0] if found else None

@@ -8,6 +8,7 @@ from bertnas_jax.compiler.targets import ANDROID_ARM64, ANDROID_OPENCL, host_tar
 def _write(folder, caches):
     for index, (level, size) in enumerate(caches):
         (folder / f"index{index}").mkdir()
+        (folder / f"index{index}" / "type").write_text("Data\n" if level == 1 else "Unified\n")
         (folder / f"index{index}" / "level").write_text(f"{level}\n")
         (folder / f"index{index}" / "size").write_text(f"{size}\n")
 

@@ -10,6 +10,7 @@ import pathlib
 import time
 from collections.abc import Callable, Sequence
 
+from bertnas_jax.host_caches import CACHES, read_data_cache
 from bertnas_jax.latency.device import describe_host
 from bertnas_jax.latency.dot_peak import DOT_DTYPES, dot_peak
 from bertnas_jax.latency.fma_peak import fma_peak, loops_in_c
@@ -47,7 +48,6 @@ _REPEATS = 7  # the fastest counts: a neighbour only ever takes away
 _ROUNDS, _SWEPT_FLOATS = 100_000, 32 << 20  # some 2 ms, and 128 MiB a core: twice what the largest desktop's caches hold
 _FMA_ROUNDS = 1_000_000
 _RATES = (16, 32, 64)  # FLOP a cycle that x86 cores with AVX2 have: one or two FMAs of 256 bits, two of 512
-_CACHES = pathlib.Path("/sys/devices/system/cpu/cpu0/cache")
 _ASSUMED_KIB = {"l1d_kib": (1, 32.0), "l2_kib": (2, 512.0), "l3_kib": (3, 0.0)}
 
 
@@ -157,10 +157,8 @@ def _read_gb_s(library: ctypes.CDLL, cores: Sequence[int]) -> float:
     return round(4 * _SWEPT_FLOATS * len(cores) / elapsed_s / 1e9, 1)
 
 
-def _cache_kib(level: int, usual: float, folder: pathlib.Path = _CACHES) -> dict:
+def _cache_kib(level: int, usual: float, folder: pathlib.Path = CACHES) -> dict:
     """A data cache's size as the kernel tells it, or the usual one where it tells none."""
-    for index in sorted(folder.glob("index*")):
-        kind, at, size = ((index / name).read_text().strip() for name in ("type", "level", "size"))
-        if int(at) == level and kind != "Instruction":
-            return _figure(float(size.removesuffix("K")), "KiB", f"{index}/size", "published")
+    if found := read_data_cache(level, folder):
+        return _figure(found[0] / 1024, "KiB", str(found[1]), "published")
     return _figure(usual, "KiB", f"assumed: {folder} tells no level {level}", "assumed")
