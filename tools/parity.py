@@ -28,7 +28,7 @@ from bertnas_jax.errors import explained
 from bertnas_jax.export.c_library import write_c_library
 from bertnas_jax.export.library_parity import run_library
 from bertnas_jax.export.opencl_files import write_opencl
-from bertnas_jax.export.opencl_runtime import OpenclModel
+from bertnas_jax.export.opencl_process import run_opencl
 from bertnas_jax.export.parity import Inputs
 from bertnas_jax.model import Bert
 from bertnas_jax.space import Layer, Subnet
@@ -73,9 +73,8 @@ def run_on_opencl(model: Bert, seq_len: int, inputs: list[Inputs]) -> list[np.nd
     """Logits of each input by OpenCL C on the first device."""
     with tempfile.TemporaryDirectory() as made:
         folder = pathlib.Path(made) / "opencl"
-        write_opencl(model, seq_len, named_target(ANDROID_OPENCL), folder)
-        loaded = OpenclModel(folder)
-        return [loaded.run(*each) for each in inputs]
+        write_opencl(model, [seq_len], named_target(ANDROID_OPENCL), folder)
+        return list(run_opencl(folder, inputs)[:, None])
 
 
 PLACES: dict[str, Callable[[Bert, int, list[Inputs]], list[np.ndarray]]] = {"host": run_on_host, "arm64": run_on_arm64, "opencl": run_on_opencl}

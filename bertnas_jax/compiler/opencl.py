@@ -9,6 +9,7 @@ import tvm
 from tvm import tirx
 
 from bertnas_jax.compiler.kernel_object import kernels_of, packed_parts
+from bertnas_jax.compiler.opencl_source import distinct_kernels
 from bertnas_jax.compiler.pipeline import fuse
 from bertnas_jax.compiler.program import Argument, Launch, Place, Program, TensorType
 from bertnas_jax.compiler.schedule_gpu import schedule_gpu
@@ -43,15 +44,15 @@ def lower_opencl(module: tvm.IRModule, target: tvm.target.Target, without: Colle
 
 
 def compile_opencl(lowered: tvm.IRModule, target: tvm.target.Target) -> tuple[str, dict[str, GpuFunction]]:
-    """OpenCL C of all kernels, and by PrimFunc how to launch them."""
+    """OpenCL C of all kernels, equal ones once, and by PrimFunc how to launch them."""
     named = {name: function.with_attr("global_symbol", name.name_hint) for name, function in kernels_of(lowered).items()}
     pipeline, _, finalize_device = tirx.get_default_tir_pipeline(target)
     with target:
         split = pipeline(tirx.transform.BindTarget(target)(tvm.IRModule(named)))
         device = {name: function for name, function in split.functions_items() if function.attrs["calling_conv"] == _DEVICE_FUNCTION}
         built = tvm.get_global_func("target.build.opencl")(finalize_device()(tvm.IRModule(device)), target)
-    host = {name.name_hint: _gpu_function(function) for name, function in split.functions_items() if name not in device}
-    return built.inspect_source(), host
+    source, names = distinct_kernels(built.inspect_source())
+    return source, {name.name_hint: _gpu_function(function, names) for name, function in split.functions_items() if name not in device}
 
 
 def device_program(program: Program, functions: Mapping[str, GpuFunction]) -> tuple[Program, tuple[KernelLaunch, ...]]:
@@ -68,8 +69,8 @@ def device_program(program: Program, functions: Mapping[str, GpuFunction]) -> tu
     return dataclasses.replace(program, intermediates=tuple(intermediates), launches=tuple(launches)), tuple(kernels)
 
 
-def _gpu_function(function: tirx.PrimFunc) -> GpuFunction:
-    """The host's side of a PrimFunc, after SplitHostDevice and MakePackedAPI."""
+def _gpu_function(function: tirx.PrimFunc, names: Mapping[str, str]) -> GpuFunction:
+    """The host's side of a PrimFunc, after SplitHostDevice and MakePackedAPI; `names` are those that its kernels have in the source."""
     parameters, body = packed_parts(function.body)
     numbers = {declared.buffer: index for index, declared in enumerate(parameters)}
     temporaries: list[TensorType] = []
@@ -85,7 +86,7 @@ def _gpu_function(function: tirx.PrimFunc) -> GpuFunction:
         elif isinstance(node, tirx.DeclBuffer):
             numbers[node.buffer] = numbers[_buffer_of(node.data)]
         elif isinstance(node, tirx.Evaluate):
-            launches.append(_launch(node.value, numbers))
+            launches.append(_launch(node.value, numbers, names))
         else:
             raise ValueError(f"a kernel's host side must consist of launches, got {type(node).__name__}; schedule all of its loops")
 
@@ -93,14 +94,14 @@ def _gpu_function(function: tirx.PrimFunc) -> GpuFunction:
     return GpuFunction(tuple(temporaries), tuple(launches))
 
 
-def _launch(call: tirx.Call, numbers: dict[tirx.Var, int]) -> KernelLaunch:
+def _launch(call: tirx.Call, numbers: Mapping[tirx.Var, int], names: Mapping[str, str]) -> KernelLaunch:
     name, *values = call.args
     sizes = [str(text) for text in call.attrs["launch_params"]]
     arguments = tuple(numbers[_buffer_of(value)] for value in values[: -len(sizes)])
     extents = dict(zip(sizes, map(int, values[-len(sizes) :]), strict=True))
     local = tuple(extents.get(f"threadIdx.{axis}", 1) for axis in _DIMENSIONS)
     groups = tuple(extents.get(f"blockIdx.{axis}", 1) for axis in _DIMENSIONS)
-    return KernelLaunch(str(name.value), arguments, tuple(g * n for g, n in zip(groups, local, strict=True)), local)
+    return KernelLaunch(names[str(name.value)], arguments, tuple(g * n for g, n in zip(groups, local, strict=True)), local)
 
 
 def _buffer_of(pointer: tvm.ir.Expr) -> tirx.Var:

@@ -68,6 +68,11 @@ def is_arm64(target: tvm.target.Target) -> bool:
     return str(target.attrs.get("mtriple", "")).startswith(("aarch64", "arm64"))
 
 
+def is_opencl(target: tvm.target.Target) -> bool:
+    """True if the target is a GPU that OpenCL drives."""
+    return target.kind.name == "opencl"
+
+
 def c_compiler(target: tvm.target.Target, command: str = "") -> str:
     """The path of the C compiler of that name, or of the target's own.
 

@@ -3,7 +3,7 @@
   python -m bertnas_jax.export --workdir=runs/quickstart --target=android-arm64 --out=exported
 
 Folders by target: a shared library with a C interface (host, android-arm64, android-arm64-nodot), or
-OpenCL C with a list of launches (android-opencl).
+OpenCL C with lists of launches (android-opencl).
 """
 
 from absl import app, flags

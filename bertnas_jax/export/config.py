@@ -17,9 +17,9 @@ class ExportConfig:
     target: str = knob(ANDROID_ARM64, "What it is exported for.", choices=TARGETS)
     out: str = knob("", "The folder to write; it replaces an older one.")
     seq_len: int = knob(0, "Tokens of the sentence; 0 takes the run's.", lower=0)
-    shorter: bool = knob(True, "Compiles the powers of two below seq_len too, so that shorter sentences cost less; not for OpenCL.")
+    shorter: bool = knob(True, "Compiles the powers of two below seq_len too, so that shorter sentences cost less.")
     precision: str = knob("float32", "Numbers that products with weights are made of; float16 is for android-arm64.", choices=PRECISIONS)
-    parity_sequences: int = knob(2, "Sequences that the library is run on here beside JAX, for its card; 0 runs none.", lower=0)
+    parity_sequences: int = knob(2, "Sequences that it is run on here beside JAX, for its card; 0 runs none.", lower=0)
     compiler: str = knob("", "The C compiler that links for the device, e.g. aarch64-linux-android30-clang of the Android NDK.")
 
     def __post_init__(self):

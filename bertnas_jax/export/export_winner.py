@@ -10,7 +10,7 @@ import jax
 import tvm
 
 from bertnas_jax.compiler import Tuning, bucket_lengths
-from bertnas_jax.compiler.targets import ANDROID_OPENCL, MissingToolError, named_target
+from bertnas_jax.compiler.targets import MissingToolError, is_opencl, named_target
 from bertnas_jax.export.c_library import write_c_library
 from bertnas_jax.export.config import ExportConfig
 from bertnas_jax.export.library_card import CARD_FILE, library_card
@@ -39,21 +39,21 @@ def export_winner(config: ExportConfig) -> str:
         raise ValueError(f"seq_len must be at most the winner's {sizes.max_positions} positions, got {seq_len}; shorten it")
     target = named_target(config.target)
     model = load_checkpoint(winner, sizes, jax.random.key(0))
-    if config.target == ANDROID_OPENCL:
-        write_opencl(model, seq_len, target, out)
+    lengths = bucket_lengths(seq_len) if config.shorter else (seq_len,)
+    if is_opencl(target):
+        write_opencl(model, lengths, target, out)
     else:
-        lengths = bucket_lengths(seq_len) if config.shorter else [seq_len]
         with _tuning_for(run, target):
             write_c_library(model, lengths, target, out, config.compiler, config.precision)
-        parity = _parity(model, seq_len, target, out, config.parity_sequences)
-        card = library_card(model.config, seq_len, target, config.precision, parity)
-        (out / CARD_FILE).write_text(card, encoding="utf-8")
+    parity = _parity(model, seq_len, target, out, config.parity_sequences)
+    card = library_card(model.config, lengths, target, config.precision, parity)
+    (out / CARD_FILE).write_text(card, encoding="utf-8")
     files = [f"  {path.name:18} {path.stat().st_size:>12,} bytes" for path in sorted(out.iterdir()) if path.is_file()]
     return "\n".join([f"{model.config.subnet.describe()}, {seq_len} tokens, {config.precision}, for {config.target} in {out}:", *files])
 
 
 def _parity(model: Bert, seq_len: int, target: tvm.target.Target, out: pathlib.Path, sequences: int) -> LibraryParity | str:
-    """How near the library is to the model, or why that is not known: a library may be written where none can run it."""
+    """How near what was written is to the model, or why that is not known: it may be written where nothing can run it."""
     if not sequences:
         return "not measured: no sequences were asked for"
     try:

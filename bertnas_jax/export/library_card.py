@@ -1,10 +1,13 @@
-"""The card of an exported C library: what it computes in, for which device, and how near it is to the model."""
+"""The card of an exported C library or OpenCL model: what it computes in, for which device, and how near it is to the model."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import tvm
 
 from bertnas_jax.compiler.precision import Precision
+from bertnas_jax.compiler.targets import is_opencl
 from bertnas_jax.export.library_parity import LibraryParity
 from bertnas_jax.model import BertConfig
 
@@ -17,17 +20,21 @@ NUMBERS: dict[Precision, str] = {
 }
 
 
-def library_card(config: BertConfig, seq_len: int, target: tvm.target.Target, precision: Precision, parity: LibraryParity | str) -> str:
+def library_card(
+    config: BertConfig, lengths: Sequence[int], target: tvm.target.Target, precision: Precision, parity: LibraryParity | str
+) -> str:
     """The text of README.md; `parity` is what was measured, or why nothing was."""
     rows = {
         "sub-network": config.subnet.describe(),
-        "sequence length": seq_len,
-        "compiled for": target.attrs["mcpu"],
+        "sequence length": max(lengths),
+        "lengths that it is compiled at": ", ".join(map(str, sorted(lengths))),
+        "compiled for": "any device with OpenCL" if is_opencl(target) else target.attrs["mcpu"],
         "precision": f"`{precision}`: {NUMBERS[precision]}",
         "logits against JAX in float32": parity if isinstance(parity, str) else _measured(parity),
     }
     table = "\n".join(f"| {name} | {value} |" for name, value in rows.items())
-    return f"# A BERT encoder as a C library\n\n| | |\n|---|---|\n{table}\n\n{_USE}"
+    kind, use = ("OpenCL C", _USE_OPENCL) if is_opencl(target) else ("a C library", _USE)
+    return f"# A BERT encoder as {kind}\n\n| | |\n|---|---|\n{table}\n\nA sentence runs at the least of these lengths that holds its last token.\n{use}"
 
 
 def _measured(parity: LibraryParity) -> str:
@@ -40,4 +47,10 @@ def _measured(parity: LibraryParity) -> str:
 _USE = """\
 `bertnas.h` is the interface, `example.c` a program that uses it: `cc example.c libbertnas.so -Wl,-rpath,'$ORIGIN' -o example`.
 `bertnas.weights` is mapped into memory as it is; `source/` is what the library was linked of.
+"""
+
+_USE_OPENCL = """\
+`model.cl` holds the kernels, `model.weights` the weights, `launches.json` the buffers (those of weights with their offset in that file) and
+for each length the kernels in order, with the numbers of their buffers and the sizes of `clEnqueueNDRangeKernel`. `run_model.py` is a driver
+in Python that needs numpy and pyopencl: `python run_model.py . < sequences.npy > logits.npy`, sequences int32 [3, L] of ids, mask and types.
 """

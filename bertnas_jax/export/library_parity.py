@@ -1,4 +1,4 @@
-"""How far an exported C library's logits are from those of JAX in float32, where this machine can run it."""
+"""How far the logits of an exported C library or OpenCL model are from those of JAX in float32, where this machine can run it."""
 
 from __future__ import annotations
 
@@ -15,9 +15,10 @@ import numpy as np
 import tvm
 from jaxtyping import Float32, Int32
 
-from bertnas_jax.compiler.targets import MissingToolError, c_compiler, is_arm64
+from bertnas_jax.compiler.targets import MissingToolError, c_compiler, is_arm64, is_opencl
 from bertnas_jax.export.c_library import LIBRARY_SOURCES, SOURCE_FOLDER, WEIGHTS_FILE, run_compiler
 from bertnas_jax.export.c_plan import C_SOURCES
+from bertnas_jax.export.opencl_process import opencl_device, run_opencl
 from bertnas_jax.export.parity import Inputs, logits_of
 from bertnas_jax.model import Bert
 
@@ -48,16 +49,19 @@ def draw_sequences(vocab_size: int, token_types: int, seq_len: int, count: int) 
 
 
 def measure_library(model: Bert, seq_len: int, target: tvm.target.Target, folder: pathlib.Path, count: int) -> LibraryParity:
-    """Runs the folder that `write_c_library` wrote of the model.
+    """Runs the folder that `write_c_library`, or of an OpenCL target `write_opencl`, wrote of the model.
 
     Raises:
-      MissingToolError: this machine lacks what runs it, a C compiler or an emulator.
-      RuntimeError: the library fails.
+      MissingToolError: this machine lacks what runs it: a C compiler, an emulator, an OpenCL device.
+      RuntimeError: what is run fails.
     """
     sequences = draw_sequences(model.config.vocab_size, model.config.type_vocab_size, seq_len, count)
     expected = np.concatenate([np.asarray(logits_of(model, *map(jnp.asarray, inputs))) for inputs in sequences])
-    got = run_library(target, folder, sequences).reshape(expected.shape)
-    return LibraryParity(float(np.max(np.abs(got - expected))), float(np.max(np.abs(expected))), count, _emulator(target)[1])
+    if is_opencl(target):
+        got, where = run_opencl(folder, sequences), f"on the OpenCL device {opencl_device()}"
+    else:
+        got, where = run_library(target, folder, sequences).reshape(expected.shape), _emulator(target)[1]
+    return LibraryParity(float(np.max(np.abs(got - expected))), float(np.max(np.abs(expected))), count, where)
 
 
 def run_library(

@@ -37,10 +37,15 @@ def lay_out_weights(*programs: Program) -> WeightsLayout:
     return WeightsLayout(tuple(offsets), end, digest.digest())
 
 
+def weights_header(layout: WeightsLayout) -> bytes:
+    """What a weights file begins with: 8 bytes that name the format, 16 of the fingerprint, the file's length in 8."""
+    return MAGIC + layout.fingerprint + layout.file_bytes.to_bytes(8, "little")
+
+
 def write_weights(program: Program, layout: WeightsLayout, path: pathlib.Path) -> None:
     """Writes the file, whole or not at all."""
     with whole(path) as partial, partial.open("wb") as file:
-        file.write(MAGIC + layout.fingerprint + layout.file_bytes.to_bytes(8, "little"))
+        file.write(weights_header(layout))
         for offset, array in zip(layout.offsets, program.weights, strict=True):
             file.seek(offset)
             file.write(np.ascontiguousarray(array))

@@ -1,5 +1,6 @@
 """C libraries made and run."""
 
+import functools
 import pathlib
 import shutil
 import subprocess
@@ -10,9 +11,10 @@ import pytest
 from bertnas_jax.compiler import lower
 from bertnas_jax.compiler.kernel_object import write_kernel_object
 from bertnas_jax.compiler.program import program_of
-from bertnas_jax.compiler.targets import c_compiler
+from bertnas_jax.compiler.targets import MissingToolError, c_compiler
 from bertnas_jax.export.c_library import EXAMPLE_FILE, LIBRARY_FILE, WEIGHTS_FILE, run_compiler
 from bertnas_jax.export.c_plan import C_SOURCES, plan_text
+from bertnas_jax.export.opencl_process import opencl_device
 from bertnas_jax.export.weights_file import lay_out_weights, write_weights
 from bertnas_jax.space import Layer, Subnet
 from tests.compiler.conftest import trace
@@ -82,10 +84,17 @@ def arm64_emulator():
     return ["qemu-aarch64-static", "-L", ARM64_ROOT]
 
 
-def opencl_device():
+def needs_opencl():
     """Skips where pyopencl or a device is missing."""
-    pyopencl = pytest.importorskip("pyopencl", reason="pyopencl is not installed: bertnas_jax[opencl]")
+    if reason := _lacks_opencl():
+        pytest.skip(reason)
+
+
+@functools.cache
+def _lacks_opencl():
+    """Why nothing here runs OpenCL, asked once in another process; None if something does."""
     try:
-        pyopencl.get_platforms()
-    except pyopencl.LogicError:
-        pytest.skip("there is no OpenCL device: the package pocl-opencl-icd")
+        opencl_device()
+    except MissingToolError as error:
+        return str(error)
+    return None

@@ -1,4 +1,5 @@
 import ctypes
+import dataclasses
 import json
 import re
 import subprocess
@@ -17,7 +18,7 @@ from bertnas_jax.export.library_card import CARD_FILE
 from bertnas_jax.export.opencl_files import LAUNCHES_FILE
 from bertnas_jax.model import save_checkpoint
 from tests.conftest import REPOSITORY
-from tests.export.libraries import arm64_emulator, bert, sentence
+from tests.export.libraries import arm64_emulator, bert, needs_opencl, sentence
 
 L = 8
 
@@ -66,8 +67,23 @@ def test_a_card_says_why_nothing_was_measured(run, monkeypatch, tmp_path):
 
 def test_seq_len_may_differ_from_the_runs(run, tmp_path):
     export_winner(ExportConfig(workdir=str(run), target="android-opencl", out=str(tmp_path / "out"), seq_len=5))
-    plan = json.loads((tmp_path / "out" / LAUNCHES_FILE).read_text())
-    assert [entry["shape"] for entry in plan["inputs"]] == [[1, 5]] * 3
+    assert _opencl_lengths(tmp_path / "out") == [5]
+
+
+def _opencl_lengths(folder):
+    return [each["length"] for each in json.loads((folder / LAUNCHES_FILE).read_text())["lengths"]]
+
+
+@pytest.mark.slow
+def test_opencl_comes_with_shorter_lengths_and_its_parity_on_a_card(run, tmp_path):
+    needs_opencl()
+    out, config = tmp_path / "out", ExportConfig(workdir=str(run), target="android-opencl", out=str(tmp_path / "out"), seq_len=20)
+    told = export_winner(config)
+    card = (out / CARD_FILE).read_text()
+    assert _opencl_lengths(out) == [8, 16, 20] and "| 8, 16, 20 |" in card and "as OpenCL C" in card and "float32, for android-opencl" in told
+    assert 0 < float(re.search(r"largest difference (\S+) over 2 sequences of drawn ids on the OpenCL device \S", card)[1]) < 1e-4
+    export_winner(dataclasses.replace(config, shorter=False, parity_sequences=0))
+    assert _opencl_lengths(out) == [20] and "not measured" in (out / CARD_FILE).read_text()
 
 
 def test_a_run_that_is_not_finished_is_told(run, tmp_path):

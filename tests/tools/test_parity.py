@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from tests.export.libraries import arm64_emulator, opencl_device
+from tests.export.libraries import arm64_emulator, needs_opencl
 from tools import parity
 
 
@@ -34,7 +34,7 @@ def test_a_comparison_goes_on_where_it_stopped(tmp_path, monkeypatch):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("place", "needed"), [("arm64", arm64_emulator), ("opencl", opencl_device)])
+@pytest.mark.parametrize(("place", "needed"), [("arm64", arm64_emulator), ("opencl", needs_opencl)])
 def test_other_places_answer_as_jax_does(place, needed, tmp_path):
     needed()
     told = json.loads(parity.run({place: 2}, tmp_path / "work", tmp_path).read_text())
