@@ -12,10 +12,10 @@ from collections.abc import Collection, Sequence
 import tvm
 from tvm import relax
 
-from bertnas_jax.compiler.access import blocks_in
 from bertnas_jax.compiler.blocks import HOISTED
 from bertnas_jax.compiler.fusion_plan import FusionPlanner, Group
 from bertnas_jax.compiler.outline import outline
+from bertnas_jax.compiler.statements import blocks_in
 
 
 def fuse_polyhedral(module: tvm.IRModule, without: Collection[str] = ()) -> tvm.IRModule:

@@ -13,13 +13,13 @@ from collections.abc import Collection
 import tvm
 from tvm import tirx
 
-from bertnas_jax.compiler.access import Statement, read_statements
 from bertnas_jax.compiler.precision import Precision
 from bertnas_jax.compiler.kernels import Kernel, list_kernels
 from bertnas_jax.compiler.pipeline import apply, fuse, instruction_passes
 from bertnas_jax.compiler.products import Product, read_product, realized_blocks
 from bertnas_jax.compiler.region import element_bytes
 from bertnas_jax.compiler.schedule_kernels import schedule_kernels
+from bertnas_jax.compiler.statements import Statement, read_statements
 from bertnas_jax.compiler.tuning import Tuning
 
 

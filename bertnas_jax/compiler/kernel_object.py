@@ -9,9 +9,12 @@ threads, to get and to give back memory for a temporary that is too large for th
 
 from __future__ import annotations
 
+import dataclasses
 import pathlib
+from collections.abc import Collection
 
 import tvm
+import tvm_ffi
 from tvm import tirx
 
 from bertnas_jax.compiler.stack_tiles import lowering
@@ -20,14 +23,39 @@ from bertnas_jax.compiler.stack_tiles import lowering
 _CPU = 1
 
 
-def write_kernel_object(lowered: tvm.IRModule, target: tvm.target.Target, path: pathlib.Path) -> None:
-    """Writes the machine code of every kernel of the module."""
-    codegen(lowered, target).write_to_file(str(path), "o")
+@dataclasses.dataclass(frozen=True)
+class Overwriting:
+    """A kernel whose parameter `write` is given the array of its parameter `read` (numbers of both)."""
+
+    kernel: str
+    read: int
+    write: int
+
+    @property
+    def name(self) -> str:
+        return f"{self.kernel}_over_{self.read}"
 
 
-def codegen(lowered: tvm.IRModule, target: tvm.target.Target) -> tvm.runtime.Module:
+def over_argument(function: tirx.PrimFunc, read: int, write: int) -> tirx.PrimFunc:
+    """The function reading one parameter through another, which must be given the same array.
+
+    LLVM then knows that what is read there is what is written there. Not to call arguments noalias would not do: TVM also gives
+    the accesses of every buffer a type of their own (tbaa), whatever `tirx.noalias` says.
+    """
+    argument, result = function.params[read], function.params[write]
+    return function.with_body(tvm_ffi.structural_map(function.body, (tirx.Var, lambda variable: result if variable.same_as(argument) else variable)))
+
+
+def write_kernel_object(lowered: tvm.IRModule, target: tvm.target.Target, path: pathlib.Path, overwriting: Collection[Overwriting] = ()) -> None:
+    """Writes the machine code of every kernel of the module, and of those that write over an argument under names of their own."""
+    codegen(lowered, target, overwriting).write_to_file(str(path), "o")
+
+
+def codegen(lowered: tvm.IRModule, target: tvm.target.Target, overwriting: Collection[Overwriting] = ()) -> tvm.runtime.Module:
     """The kernels in LLVM, for `write_to_file` and `inspect_source`."""
     kernels = {name: function.with_attr("global_symbol", name.name_hint) for name, function in kernels_of(lowered).items()}
+    for each in overwriting:
+        kernels[tvm.ir.GlobalVar(each.name)] = over_argument(lowered[each.kernel], each.read, each.write).with_attr("global_symbol", each.name)
     bound = tirx.transform.BindTarget(target.with_host(target))(tvm.IRModule(kernels))
     lower_loops, finalize_host, _ = lowering()
     with target:

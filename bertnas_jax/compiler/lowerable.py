@@ -9,7 +9,8 @@ import math
 
 import islpy as isl
 
-from bertnas_jax.compiler.access import Operator, identity
+from bertnas_jax.compiler.access import Operator
+from bertnas_jax.compiler.access_map import identity
 from bertnas_jax.compiler.region import Region
 
 

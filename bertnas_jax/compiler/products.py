@@ -15,10 +15,10 @@ import islpy as isl
 from tvm import tirx
 from tvm.s_tir import SBlockRealize
 
-from bertnas_jax.compiler.access import Statement
 from bertnas_jax.compiler.emitter import dtype_of
 from bertnas_jax.compiler.loop_nest import expressions
 from bertnas_jax.compiler.schedule_integer_gemm import DOT
+from bertnas_jax.compiler.statements import Statement
 
 _IN_REGISTERS = (tirx.ForKind.UNROLLED, tirx.ForKind.VECTORIZED)
 

@@ -15,6 +15,7 @@ from tvm.ir.expr import GenericConst
 
 from bertnas_jax.compiler.dataflow import Dataflow, operator_of
 from bertnas_jax.compiler.emitter import dtype_of, shape_of
+from bertnas_jax.compiler.in_place import in_place_arguments
 from bertnas_jax.compiler.region import arguments_of, element_bytes
 
 
@@ -48,11 +49,12 @@ class TensorType:
 
 @dataclasses.dataclass(frozen=True)
 class Launch:
-    """One call of a kernel: what it reads, then what it writes."""
+    """One call of a kernel: what it reads, then what it writes; `in_place` are pairs of their numbers that may share bytes."""
 
     kernel: str
     reads: tuple[Argument, ...]
     writes: tuple[Argument, ...]
+    in_place: tuple[tuple[int, int], ...] = ()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -83,14 +85,15 @@ def programs_of(lowered: tvm.IRModule, functions: Sequence[str]) -> tuple[Progra
       ValueError: a function does something else than call kernels.
     """
     weights: dict[bytes, tuple[Argument, np.ndarray]] = {}
-    programs = [_Reader(Dataflow(lowered[function]), weights).program() for function in functions]
+    programs = [_Reader(lowered, Dataflow(lowered[function]), weights).program() for function in functions]
     shared = tuple(array for _, array in weights.values())
     return tuple(dataclasses.replace(program, weights=shared) for program in programs)
 
 
 class _Reader:
-    def __init__(self, dataflow: Dataflow, weights: dict[bytes, tuple[Argument, np.ndarray]]):
-        self._dataflow = dataflow
+    def __init__(self, lowered: tvm.IRModule, dataflow: Dataflow, weights: dict[bytes, tuple[Argument, np.ndarray]]):
+        self._lowered, self._dataflow = lowered, dataflow
+        self._in_place: dict[str, tuple[tuple[int, int], ...]] = {}
         self._places: dict[relax.Var, Argument | tuple[Argument, ...]] = {}
         self._weights = weights
         self._intermediates: list[TensorType] = []
@@ -121,7 +124,10 @@ class _Reader:
         types = value.ty.fields if isinstance(value.ty, relax.TupleType) else [value.ty]
         writes = tuple(self._intermediate(TensorType(tuple(map(int, kind.shape)), str(kind.dtype))) for kind in types)
         self._places[binding.var] = writes if isinstance(value.ty, relax.TupleType) else writes[0]
-        return Launch(value.args[0].name_hint, reads, writes)
+        kernel = value.args[0].name_hint
+        if kernel not in self._in_place:
+            self._in_place[kernel] = tuple((read, write - len(reads)) for read, write in in_place_arguments(self._lowered[kernel]))
+        return Launch(kernel, reads, writes, self._in_place[kernel])
 
     def _argument(self, value: relax.Expr) -> Argument:
         if isinstance(value, GenericConst):

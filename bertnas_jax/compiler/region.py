@@ -15,7 +15,8 @@ import islpy as isl
 from tvm import relax
 from tvm.ir.expr import GenericConst
 
-from bertnas_jax.compiler.access import Operator, identity
+from bertnas_jax.compiler.access import Operator
+from bertnas_jax.compiler.access_map import identity
 from bertnas_jax.compiler.dataflow import Dataflow
 from bertnas_jax.compiler.emitter import dtype_of, shape_of
 

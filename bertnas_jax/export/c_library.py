@@ -14,12 +14,11 @@ from collections.abc import Sequence
 import tvm
 
 from bertnas_jax.compiler import lower, trace_model
-from bertnas_jax.compiler.kernel_object import write_kernel_object
 from bertnas_jax.compiler.length_buckets import function_of, merge_lengths
 from bertnas_jax.compiler.precision import Precision
 from bertnas_jax.compiler.program import programs_of
 from bertnas_jax.compiler.targets import c_compiler, is_arm64
-from bertnas_jax.export.c_plan import C_SOURCES, HEADER_FILE, header_text, plan_text
+from bertnas_jax.export.c_plan import C_SOURCES, HEADER_FILE, header_text, write_kernels
 from bertnas_jax.export.weights_file import lay_out_weights, write_weights
 from bertnas_jax.model import Bert
 from bertnas_jax.whole_file import whole
@@ -63,11 +62,10 @@ def write_c_library(
         header = header_text(model.config, seq_len, f"{subnet}, {seq_len} tokens, {precision}, for {target.attrs['mcpu']}.")
         for place in (source, partial):
             (place / HEADER_FILE).write_text(header, encoding="utf-8")
-        (source / "plan.c").write_text(plan_text(dict(zip(lengths, programs, strict=True)), layout), encoding="utf-8")
+        write_kernels(lowered, dict(zip(lengths, programs, strict=True)), layout, target, source)
         for name in _SOURCES:
             shutil.copyfile(C_SOURCES / name, source / name)
         shutil.copyfile(C_SOURCES / EXAMPLE_FILE, partial / EXAMPLE_FILE)
-        write_kernel_object(lowered, target, source / "kernels.o")
         link(compiler, source, partial / LIBRARY_FILE, _ARM64_LINK_FLAGS if is_arm64(target) else ())
         write_weights(programs[0], layout, partial / WEIGHTS_FILE)
 

@@ -6,6 +6,9 @@ import pathlib
 import string
 from collections.abc import Mapping, Sequence
 
+import tvm
+
+from bertnas_jax.compiler.kernel_object import Overwriting, write_kernel_object
 from bertnas_jax.compiler.memory_plan import MemoryPlan, plan_memory
 from bertnas_jax.compiler.program import Argument, Launch, Place, Program
 from bertnas_jax.export.weights_file import MAGIC, WeightsLayout
@@ -27,10 +30,18 @@ def header_text(config: BertConfig, seq_len: int, description: str) -> str:
     )
 
 
-def plan_text(programs: Mapping[int, Program], layout: WeightsLayout) -> str:
-    """`plan.c` of one model's programs by length, ascending: what plan.h declares."""
+def write_kernels(lowered: tvm.IRModule, programs: Mapping[int, Program], layout: WeightsLayout, target: tvm.target.Target, folder: pathlib.Path) -> None:
+    """Writes `kernels.o` of a lowered module, and `plan.c` of its programs by length, ascending."""
     plans = {length: plan_memory(program) for length, program in programs.items()}
-    prototypes = {launch.kernel: _prototype(launch) for program in programs.values() for launch in program.launches}
+    overwriting = {_overwriting(programs[length], plan, time) for length, plan in plans.items() for time in plan.in_place}
+    write_kernel_object(lowered, target, folder / "kernels.o", overwriting)
+    (folder / "plan.c").write_text(_plan_text(programs, plans, layout), encoding="utf-8")
+
+
+def _plan_text(programs: Mapping[int, Program], plans: Mapping[int, MemoryPlan], layout: WeightsLayout) -> str:
+    """What plan.h declares."""
+    launches = [(_name(program, plans[length], time), launch) for length, program in programs.items() for time, launch in enumerate(program.launches)]
+    prototypes = {name: _prototype(name, launch) for name, launch in launches}
     runs = [_run(length, program, plans[length], layout) for length, program in programs.items()]
     names = programs[max(programs)].input_names
     cases = [f"    case {length}: return run_{length}(weights, arena, {', '.join(names)}, logits);" for length in programs]
@@ -64,7 +75,7 @@ def _parameters(names: Sequence[str]) -> str:
 
 def _run(length: int, program: Program, plan: MemoryPlan, layout: WeightsLayout) -> str:
     """The function that runs the kernels of one length."""
-    calls = " ||\n         ".join(_call(program, launch, plan, layout) for launch in program.launches)
+    calls = " ||\n         ".join(_call(program, time, plan, layout) for time in range(len(program.launches)))
     lines = [
         f"static int run_{length}({_parameters(program.input_names)}) {{",
         f"  *logits = (const float *)({_address(program, program.result, plan, layout)});",
@@ -75,14 +86,25 @@ def _run(length: int, program: Program, plan: MemoryPlan, layout: WeightsLayout)
     return "\n".join(lines)
 
 
-def _prototype(launch: Launch) -> str:
+def _overwriting(program: Program, plan: MemoryPlan, time: int) -> Overwriting:
+    launch, (read, write) = program.launches[time], plan.in_place[time]
+    return Overwriting(launch.kernel, read, len(launch.reads) + write)
+
+
+def _name(program: Program, plan: MemoryPlan, time: int) -> str:
+    """The C function of a launch."""
+    return _overwriting(program, plan, time).name if time in plan.in_place else program.launches[time].kernel
+
+
+def _prototype(name: str, launch: Launch) -> str:
     reads, writes = ["const void *"] * len(launch.reads), ["void *"] * len(launch.writes)
-    return f"int32_t {launch.kernel}({', '.join(reads + writes)});"
+    return f"int32_t {name}({', '.join(reads + writes)});"
 
 
-def _call(program: Program, launch: Launch, plan: MemoryPlan, layout: WeightsLayout) -> str:
+def _call(program: Program, time: int, plan: MemoryPlan, layout: WeightsLayout) -> str:
+    launch = program.launches[time]
     arguments = [_address(program, argument, plan, layout) for argument in (*launch.reads, *launch.writes)]
-    return f"{launch.kernel}({', '.join(arguments)})"
+    return f"{_name(program, plan, time)}({', '.join(arguments)})"
 
 
 def _address(program: Program, argument: Argument, plan: MemoryPlan, layout: WeightsLayout) -> str:

@@ -9,11 +9,10 @@ import numpy as np
 import pytest
 
 from bertnas_jax.compiler import lower
-from bertnas_jax.compiler.kernel_object import write_kernel_object
 from bertnas_jax.compiler.program import program_of
 from bertnas_jax.compiler.targets import MissingToolError, c_compiler
 from bertnas_jax.export.c_library import EXAMPLE_FILE, LIBRARY_FILE, WEIGHTS_FILE, run_compiler
-from bertnas_jax.export.c_plan import C_SOURCES, plan_text
+from bertnas_jax.export.c_plan import C_SOURCES, write_kernels
 from bertnas_jax.export.opencl_process import opencl_device
 from bertnas_jax.export.weights_file import lay_out_weights, write_weights
 from bertnas_jax.space import Layer, Subnet
@@ -66,8 +65,7 @@ def run_compiled(target, precision, function, x, folder, emulator=()):
     program = program_of(lowered)
     layout, result = lay_out_weights(program), program.intermediates[program.result.index]
     write_weights(program, layout, folder / "weights")
-    (folder / "plan.c").write_text(plan_text({1: program}, layout), encoding="utf-8")
-    write_kernel_object(lowered, target, folder / "kernels.o")
+    write_kernels(lowered, {1: program}, layout, target, folder)
     sources = [KERNELS_DRIVER, folder / "plan.c", folder / "kernels.o", C_SOURCES / "threads.c"]
     run_compiler([c_compiler(target), "-std=gnu11", f"-I{C_SOURCES}", *map(str, sources), "-pthread", "-lm", "-o", str(folder / "program")])
     command = [*emulator, str(folder / "program"), str(folder / "weights"), str(x.nbytes), str(result.num_bytes)]

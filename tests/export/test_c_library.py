@@ -1,4 +1,5 @@
 import ctypes
+import re
 import shutil
 import subprocess
 import threading
@@ -8,10 +9,12 @@ import numpy as np
 import pytest
 
 from bertnas_jax.compiler import compile_lengths, compile_model, host_target
+from bertnas_jax.compiler.memory_plan import aligned
+from bertnas_jax.compiler.targets import ANDROID_ARM64, named_target
 from bertnas_jax.export.c_library import LIBRARY_FILE, WEIGHTS_FILE, write_c_library
 from bertnas_jax.space import Layer, Subnet
 from tests.export.conftest import VOCAB_SIZE
-from tests.export.libraries import bert, compile_program, run_model, sentence
+from tests.export.libraries import arm64_emulator, bert, compile_program, run_model, sentence
 
 L = 16
 OK, NULL_POINTER, BAD_THREADS, MISSING, TRUNCATED, OTHER_MODEL, BAD_LENGTH, BAD_ID, BAD_MASK, BAD_TYPE = range(10)
@@ -70,6 +73,23 @@ def test_logits_are_those_of_tvm(name, tmp_path):
     expected = compile_model(model, seq_len, target).run(*inputs)
     one, two = (run_model(target, tmp_path / "c", inputs, threads) for threads in (1, 2))
     np.testing.assert_allclose(one, expected, rtol=0, atol=1e-6)
+    np.testing.assert_array_equal(one, two, "threads must not change results")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["host", ANDROID_ARM64])
+def test_a_product_that_overwrites_its_residual_computes_what_jax_does(name, tmp_path):
+    """Blocks with more neurons than keys, queries and values together: without it their last product would set the arena's size."""
+    emulator = arm64_emulator() if name == ANDROID_ARM64 else ()
+    subnet = Subnet(96, 24, (Layer(4, 400), Layer(3, 384), Layer(4, 392)))
+    model, inputs, target = bert(subnet), sentence(37), named_target(name)
+    write_c_library(model, [37], target, tmp_path / "c")
+    plan = (tmp_path / "c/source/plan.c").read_text()
+    assert len(re.findall(r"\w+_over_\d+\(arena", plan)) == 3
+    assert f"bertnas_arena_bytes = {aligned(4 * 37 * 96) + aligned(4 * 37 * 400)};" in plan
+    expected = model(*map(jnp.asarray, inputs))
+    one, two = (run_model(target, tmp_path / "c", inputs, threads, emulator) for threads in (1, 2))
+    np.testing.assert_allclose(one, expected, rtol=0, atol=1e-4)
     np.testing.assert_array_equal(one, two, "threads must not change results")
 
 

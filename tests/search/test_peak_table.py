@@ -57,8 +57,9 @@ def test_it_is_what_the_c_library_asks_for(tmp_path):
     arena = int(re.search(r"bertnas_arena_bytes = (\d+);", (tmp_path / "c/source/plan.c").read_text())[1])
     memory = of_model(subnet)
     assert memory.arena_bytes == arena and memory.weight_bytes == (tmp_path / "c" / WEIGHTS_FILE).stat().st_size - HEADER_BYTES
-    # By hand: one block's feed-forward part holds its input, ffn and output, [L, D], [L, F] and [L, D] of float32, at a time.
-    assert arena == 4 * L * (64 + 256 + 64)
+    # By hand: one block's feed-forward part holds its input, in whose place its output is written, and ffn, [L, D] and [L, F] of float32;
+    # attention as much, for its input, queries, keys, values and context are five of [L, D].
+    assert arena == 4 * L * (64 + 256) == 4 * L * (5 * 64)
 
 
 def test_a_plan_that_does_not_add_up_is_refused():
