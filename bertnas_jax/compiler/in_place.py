@@ -46,7 +46,8 @@ class _Access:
 def in_place_arguments(function: tirx.PrimFunc) -> tuple[tuple[int, int], ...]:
     """Pairs of parameters of a scheduled function, by number: one that is read, and one of its shape and type that may be written over it.
 
-    None of a function that holds anything else than loops, blocks, stores of affine indices and prefetches.
+    None of a function that holds anything else than loops, blocks, stores of affine indices and prefetches: of one with dot
+    instructions of int8, whose indices are vectors, nothing is known.
     """
     try:
         accesses = _accesses(function)
@@ -127,7 +128,9 @@ def _accesses(function: tirx.PrimFunc) -> list[_Access]:
     return found
 
 
-def _of_store(store: tirx.BufferStore, loops: tuple[tirx.For, ...], names: dict[tirx.Var, str], position: int, parameters: set[tirx.Var]) -> list[_Access]:
+def _of_store(
+    store: tirx.BufferStore, loops: tuple[tirx.For, ...], names: dict[tirx.Var, str], position: int, parameters: set[tirx.Var]
+) -> list[_Access]:
     """What a store reads and writes of the parameters."""
     nodes = [*expressions(store.value), *(node for index in store.indices for node in expressions(index))]
     if any(isinstance(node, Call) and getattr(node.op, "name", "") == "tirx.address_of" for node in nodes):

@@ -21,7 +21,10 @@ ALIGNMENT = 64  # bytes: a cache line, and what TVM's code assumes of every arra
 
 @dataclasses.dataclass(frozen=True)
 class MemoryPlan:
-    """The offset in bytes of every intermediate, the size of the arena, and by launch the numbers of what it reads and of what it writes over that."""
+    """The offset in bytes of every intermediate, and the size of the arena.
+
+    `in_place` has, by launch, the number of what it reads and that of what it writes over it.
+    """
 
     offsets: tuple[int, ...]
     arena_bytes: int

@@ -30,7 +30,9 @@ def header_text(config: BertConfig, seq_len: int, description: str) -> str:
     )
 
 
-def write_kernels(lowered: tvm.IRModule, programs: Mapping[int, Program], layout: WeightsLayout, target: tvm.target.Target, folder: pathlib.Path) -> None:
+def write_kernels(
+    lowered: tvm.IRModule, programs: Mapping[int, Program], layout: WeightsLayout, target: tvm.target.Target, folder: pathlib.Path
+) -> None:
     """Writes `kernels.o` of a lowered module, and `plan.c` of its programs by length, ascending."""
     plans = {length: plan_memory(program) for length, program in programs.items()}
     overwriting = {_overwriting(programs[length], plan, time) for length, plan in plans.items() for time in plan.in_place}

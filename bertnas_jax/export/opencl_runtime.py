@@ -89,10 +89,12 @@ class OpenclModel:
     def _check(self, arrays: Sequence[np.ndarray]) -> None:
         longest = self._plan["lengths"][-1]["length"]
         for entry, array in zip(self._plan["inputs"], arrays, strict=True):
+            name, last = entry["name"], entry["end"] - 1
             if array.shape != arrays[0].shape or array.ndim != 2 or len(array) != 1 or not 1 <= array.shape[1] <= longest:
-                raise ValueError(f"{entry['name']} must have the shape (1, L) of the ids with L from 1 to {longest}, got {array.shape}; cut or pad it")
-            if array.dtype.kind not in "iu" or array.min() < 0 or array.max() >= entry["end"]:
-                raise ValueError(f"{entry['name']} must be whole numbers from 0 to {entry['end'] - 1}, got {array.min()} to {array.max()}; use the model's tokenizer")
+                raise ValueError(f"{name} must have the shape (1, L) of the ids with L from 1 to {longest}, got {array.shape}; cut or pad it")
+            if array.dtype.kind not in "iu" or array.min() < 0 or array.max() > last:
+                found = f"{array.min()} to {array.max()} of {array.dtype}"
+                raise ValueError(f"{name} must be whole numbers from 0 to {last}, got {found}; use the model's tokenizer")
 
     def _run_of(self, attention_mask: np.ndarray) -> dict:
         """The launches of the least length that holds the last token; of the longest for a mask of none."""
