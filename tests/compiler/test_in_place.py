@@ -162,6 +162,7 @@ def last_product(request, make_bert):
     return target, lowered["fused_packed_gemm_add2"]
 
 
+@pytest.mark.slow
 def test_a_product_may_be_written_over_the_residual_and_a_layer_norm_over_its_rows(make_bert, target):
     lowered = lower(trace_model(make_bert(hidden=128, ffn=256), 16), target)
     pairs = {variable.name_hint: in_place_arguments(function) for variable, function in kernels_of(lowered).items()}

@@ -82,6 +82,7 @@ def test_a_chain_of_launches_may_write_over_one_array():
     assert plan.arena_bytes == 512 and not plan.in_place, "where two are needed at once at any launch, nothing is gained at others"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("hidden", "heads", "ffn"), [(768, 12, 3072), (384, 12, 1536), (256, 4, 1024)])
 def test_the_last_product_of_a_block_writes_over_its_residual(hidden, heads, ffn, make_bert, target):
     """At its peak a block needs residual, neurons and result; in place two of them, as attention (residual, q, k, v, context) or less."""
