@@ -22,7 +22,7 @@ from bertnas_jax.compiler.quantize_projections import quantize_projections
 from bertnas_jax.compiler.schedule_kernels import schedule_kernels
 from bertnas_jax.compiler.shuffle_transposes import shuffle_transposes
 from bertnas_jax.compiler.sink_division import sink_division
-from bertnas_jax.compiler.vector_math import VECTOR_MATH
+from bertnas_jax.compiler.vector_math import BYTE_MATH, VECTOR_MATH
 
 
 Pass = Callable[[tvm.IRModule], tvm.IRModule]
@@ -48,7 +48,7 @@ def rewrite_passes(without: Collection[str] = (), precision: Precision = "float3
         transform.DeadCodeElimination(),
         *_narrowing(precision),
         pack_weights,
-        transform.LegalizeOps(VECTOR_MATH | VIEWS),
+        transform.LegalizeOps((BYTE_MATH if precision == "int8_fast" else VECTOR_MATH) | VIEWS),
         transform.CanonicalizeBindings(),
         transform.DeadCodeElimination(),
     ]
