@@ -13,6 +13,7 @@ from bertnas_jax.compiler.fold_scale import fold_scale
 from bertnas_jax.compiler.fuse_polyhedral import fuse_polyhedral
 from bertnas_jax.compiler.fusion_plan import RELATIONS
 from bertnas_jax.compiler.halve_projections import halve_projections
+from bertnas_jax.compiler.keep_vectors import keep_vectors
 from bertnas_jax.compiler.legalize_views import VIEWS
 from bertnas_jax.compiler.merge_projections import merge_projections
 from bertnas_jax.compiler.pack_weights import pack_weights
@@ -74,7 +75,7 @@ def schedule_passes() -> list[Pass]:
 
 def instruction_passes() -> list[Pass]:
     """Scheduled loops -> the same, those that schedules mark as instructions."""
-    return [shuffle_transposes, prefetch_panels, emit_dots]
+    return [shuffle_transposes, prefetch_panels, keep_vectors, emit_dots]
 
 
 def fuse(module: tvm.IRModule, target: tvm.target.Target, without: Collection[str] = (), precision: Precision = "float32") -> tvm.IRModule:

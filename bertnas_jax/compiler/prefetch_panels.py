@@ -68,9 +68,14 @@ def _prefetches(panel: tirx.For, rows: tirx.For, inner: tirx.For, weights: tirx.
     for first in range(0, unrolled, blocks):
         row = tirx.floordiv(rows.loop_var * depth + inner.loop_var * unrolled + first, blocks)
         for column in range(0, columns, line):
-            address = tirx.address_of(tirx.BufferLoad(weights, [following, row, column]))
-            statements.append(tirx.Evaluate(tirx.call_llvm_intrin("void", "llvm.prefetch", address, _READ, _KEEP, _DATA)))
+            statements.append(prefetch(weights, [following, row, column]))
     return statements
+
+
+def prefetch(buffer: tirx.Var, indices: list[tirx.Expr]) -> tirx.Stmt:
+    """The line of one element asked for; no error where there is none."""
+    address = tirx.address_of(tirx.BufferLoad(buffer, indices))
+    return tirx.Evaluate(tirx.call_llvm_intrin("void", "llvm.prefetch", address, _READ, _KEEP, _DATA))
 
 
 def _with_body(loop: tirx.For, body: tirx.Stmt) -> tirx.For:
