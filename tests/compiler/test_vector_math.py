@@ -54,7 +54,7 @@ def test_erf_and_tanh_over_all_of_float32(run_compiled):
 
 
 def test_the_short_erf_is_near_for_every_float32(run_compiled):
-    """Of int8_fast alone; in a gelu it is off by less than a hundredth of the step of a byte, if the row reaches to 1 at least."""
+    """Of int8_fast alone; a gelu is off by less than a tenth of the step of a byte, 4.6e-3 in a row that reaches to 1."""
     got = run_compiled(jax.lax.erf, EVERYWHERE, precision="int8_fast")
     error = np.abs(got - scipy.special.erf(EVERYWHERE.astype(np.float64)))
     assert 1e-5 < error.max() < 1.2e-4  # it is another one than that of float32
