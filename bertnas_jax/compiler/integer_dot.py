@@ -124,10 +124,14 @@ def dot_of(weight_dtype: str) -> IntegerDot:
 
 
 def _vnni(lanes: int) -> dict[str, IntegerDot]:
-    """Neither instruction saturates: four products of u8 and weights are at most 4 * 255 * 127 = 129,540, two of int16 2 * 32767 * 127."""
+    """Neither instruction saturates: four products of u8 and weights are at most 4 * 255 * 127 = 129,540, two of int16 2 * 32767 * 127.
+
+    With the 32 registers of AVX-512, 8 rows of 48 columns leave room for 3 registers of weights and the activations.
+    """
+    most_rows = 8 if lanes == 16 else 6
     return {
-        "int8_accurate": IntegerDot("vpdpwssd", lanes, 2, 1, "int16", 2**15 - 1, "int16", 127),
-        "int8_fast": IntegerDot("vpdpbusd", lanes, 4, 1, "uint8", 255, "int8", 127),
+        "int8_accurate": IntegerDot("vpdpwssd", lanes, 2, 1, "int16", 2**15 - 1, "int16", 127, most_rows=most_rows),
+        "int8_fast": IntegerDot("vpdpbusd", lanes, 4, 1, "uint8", 255, "int8", 127, most_rows=most_rows),
     }
 
 

@@ -13,6 +13,7 @@ from bertnas_jax.compiler.fold_scale import fold_scale
 from bertnas_jax.compiler.fuse_polyhedral import fuse_polyhedral
 from bertnas_jax.compiler.fusion_plan import RELATIONS
 from bertnas_jax.compiler.halve_projections import halve_projections
+from bertnas_jax.compiler.keep_vectors import keep_vectors
 from bertnas_jax.compiler.legalize_views import VIEWS
 from bertnas_jax.compiler.merge_projections import merge_projections
 from bertnas_jax.compiler.pack_weights import pack_weights
@@ -22,7 +23,7 @@ from bertnas_jax.compiler.quantize_projections import quantize_projections
 from bertnas_jax.compiler.schedule_kernels import schedule_kernels
 from bertnas_jax.compiler.shuffle_transposes import shuffle_transposes
 from bertnas_jax.compiler.sink_division import sink_division
-from bertnas_jax.compiler.vector_math import VECTOR_MATH
+from bertnas_jax.compiler.vector_math import BYTE_MATH, VECTOR_MATH
 
 
 Pass = Callable[[tvm.IRModule], tvm.IRModule]
@@ -48,7 +49,7 @@ def rewrite_passes(without: Collection[str] = (), precision: Precision = "float3
         transform.DeadCodeElimination(),
         *_narrowing(precision),
         pack_weights,
-        transform.LegalizeOps(VECTOR_MATH | VIEWS),
+        transform.LegalizeOps((BYTE_MATH if precision == "int8_fast" else VECTOR_MATH) | VIEWS),
         transform.CanonicalizeBindings(),
         transform.DeadCodeElimination(),
     ]
@@ -74,7 +75,7 @@ def schedule_passes() -> list[Pass]:
 
 def instruction_passes() -> list[Pass]:
     """Scheduled loops -> the same, those that schedules mark as instructions."""
-    return [shuffle_transposes, prefetch_panels, emit_dots]
+    return [shuffle_transposes, prefetch_panels, keep_vectors, emit_dots]
 
 
 def fuse(module: tvm.IRModule, target: tvm.target.Target, without: Collection[str] = (), precision: Precision = "float32") -> tvm.IRModule:

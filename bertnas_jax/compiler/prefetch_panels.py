@@ -1,8 +1,9 @@
-"""Pass: a GEMM prefetches the next weight panel while it computes with the current one.
+"""Pass: a GEMM, of floats or of whole numbers, prefetches the next weight panel while it computes with the current one.
 
 Weights are read once a run and come from memory: the lines of the next panel, in rows of K, are
-spread evenly over the loops that pass K once a block of rows.
-Precondition: after schedule_kernels.
+spread evenly over the loops that pass K once a block of rows. A product of digits, which passes K
+several times, is left alone.
+Precondition: after schedule_kernels, before emit_dots.
 """
 
 from __future__ import annotations
@@ -11,29 +12,34 @@ import tvm
 from tvm import tirx
 from tvm.s_tir import SBlock, SBlockRealize
 
-from bertnas_jax.compiler.emitter import shape_of
+from bertnas_jax.compiler.emitter import dtype_of, shape_of
+from bertnas_jax.compiler.region import element_bytes
+from bertnas_jax.compiler.schedule_integer_gemm import DIGITS
 from bertnas_jax.compiler.schedule_kernels import KIND
 
 # Source: LLVM language reference, llvm.prefetch: address, read (0), locality (3 keeps it in all
 # cache levels), data cache (1).
 _READ, _KEEP, _DATA = 0, 3, 1
-_LINE = 16  # float32 of a cache line of 64 bytes
+_LINE_BYTES = 64
+_KINDS = ("gemm", "integer_gemm")
 
 
 def prefetch_panels(module: tvm.IRModule) -> tvm.IRModule:
     """The module with prefetches in every GEMM."""
     changed = tvm.IRModule(dict(module.functions_items()), attrs=module.attrs)
     for variable, function in module.functions_items():
-        if isinstance(function, tirx.PrimFunc) and function.attrs.get(KIND) == "gemm":
+        if isinstance(function, tirx.PrimFunc) and function.attrs.get(KIND) in _KINDS:
             changed[variable] = with_prefetches(function)
     return changed
 
 
 def with_prefetches(function: tirx.PrimFunc) -> tirx.PrimFunc:
-    """A GEMM as `schedule_gemm` leaves it, with prefetches in its loop over K."""
+    """A GEMM as `schedule_gemm` or `schedule_integer_gemm` leaves it, with prefetches in its loop over K."""
     root = function.body.block
     panel, rows = root.body, root.body.body
     clear, inner, epilogue = rows.body.seq
+    if DIGITS in inner.annotations:
+        return function
     weights = _weights_of(inner)
     tasks = int(panel.extent) // shape_of(weights)[0]
     inner = _with_body(inner, tirx.SeqStmt([*_prefetches(panel, rows, inner, weights, tasks), inner.body]))
@@ -58,13 +64,18 @@ def _prefetches(panel: tirx.For, rows: tirx.For, inner: tirx.For, weights: tirx.
     blocks, steps = int(rows.extent), int(inner.extent)
     unrolled = depth // steps
     following = tirx.min(tirx.floordiv(panel.loop_var + tasks, tasks), panels - 1)
-    statements = []
+    statements, line = [], _LINE_BYTES // element_bytes(dtype_of(weights))
     for first in range(0, unrolled, blocks):
         row = tirx.floordiv(rows.loop_var * depth + inner.loop_var * unrolled + first, blocks)
-        for column in range(0, columns, _LINE):
-            address = tirx.address_of(tirx.BufferLoad(weights, [following, row, column]))
-            statements.append(tirx.Evaluate(tirx.call_llvm_intrin("void", "llvm.prefetch", address, _READ, _KEEP, _DATA)))
+        for column in range(0, columns, line):
+            statements.append(prefetch(weights, [following, row, column]))
     return statements
+
+
+def prefetch(buffer: tirx.Var, indices: list[tirx.Expr]) -> tirx.Stmt:
+    """The line of one element asked for; no error where there is none."""
+    address = tirx.address_of(tirx.BufferLoad(buffer, indices))
+    return tirx.Evaluate(tirx.call_llvm_intrin("void", "llvm.prefetch", address, _READ, _KEEP, _DATA))
 
 
 def _with_body(loop: tirx.For, body: tirx.Stmt) -> tirx.For:

@@ -14,15 +14,18 @@ multiple of the instruction's step. Other products (attention's, a classifier's 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import numpy as np
 import tvm
 from tvm import relax, te, tirx
 
 from bertnas_jax.compiler.emitter import shape_of
+from bertnas_jax.compiler.gemm_tile import GemmShape, default_tile
 from bertnas_jax.compiler.integer_dot import DIGIT, DIGIT_BITS, IntegerDot, integer_dots
 from bertnas_jax.compiler.pack_weights import is_weight_matmul
+from bertnas_jax.compiler.precision import Precision
+from bertnas_jax.compiler.tuning import tuned_tile
 from bertnas_jax.compiler.vector_unit import vector_unit
 
 # A row of one value, or a column of zeros, has this for its reach: its quantised numbers are 0, its scale is finite.
@@ -102,7 +105,9 @@ def dequantize_shifted(
     return te.compute(total.shape, cell, name="dequantize")
 
 
-def packed_gemm_integer(q: te.Tensor, panels: te.Tensor, depth: int, columns: int, num_digits: int) -> te.Tensor:
+def packed_gemm_integer(
+    q: te.Tensor, panels: te.Tensor, depth: int, columns: int, num_digits: int, attributes: Mapping[str, int]
+) -> te.Tensor:
     """Stored activations [..., K], or [..., digits, K], times packed weights, int32 [..., columns]."""
     panel = int(panels.shape[2]) // depth
     digits = [te.reduce_axis((0, num_digits), name="digit")] if num_digits > 1 else []
@@ -118,7 +123,7 @@ def packed_gemm_integer(q: te.Tensor, panels: te.Tensor, depth: int, columns: in
         return te.sum(number * weight, axis=[*digits, group, inner])
 
     rows = q.shape[: -1 - len(digits)]
-    padded = te.compute((*rows, panels.shape[0] * panel), cell, name="packed_gemm_integer")
+    padded = te.compute((*rows, panels.shape[0] * panel), cell, name="packed_gemm_integer", attrs=attributes)
     if columns == int(panels.shape[0]) * panel:
         return padded
     return te.compute((*rows, columns), lambda *index: padded(*index), name="crop")
@@ -135,9 +140,9 @@ class _Rows:
 
 @relax.expr_functor.mutator
 class _Quantizer(relax.PyExprMutator):
-    def __init__(self, module: tvm.IRModule, dot: IntegerDot):
+    def __init__(self, module: tvm.IRModule, precision: Precision):
         super().__init__(module)
-        self._dot = dot
+        self._precision, self._dot = precision, integer_dots()[precision]
         self._rows: dict[tuple[relax.Expr, int], _Rows] = {}
 
     def visit_call_(self, call: relax.Call) -> relax.Expr:
@@ -147,9 +152,11 @@ class _Quantizer(relax.PyExprMutator):
         x, weights = call.args[0], call.args[1].value.numpy()
         inner, columns = weights.shape
         values, scales = quantize_columns(weights, self._dot.weight_limit)
-        panels = relax.const(pack_integers(values, vector_unit().panel, self._dot))
+        shape = GemmShape(shape_of(x)[-2], inner, columns, self._precision)
+        tuned = tuned_tile(shape)
+        panels = relax.const(pack_integers(values, (tuned or default_tile(shape)).panel, self._dot))
         rows = self._quantized(x, self._dot.activation_limit(inner))
-        total = self._emit(packed_gemm_integer, rows.numbers, panels, self._dot.depth, columns, self._dot.digits)
+        total = self._emit(packed_gemm_integer, rows.numbers, panels, self._dot.depth, columns, self._dot.digits, tuned.attributes() if tuned else {})
         if rows.origin is None:
             return self._emit(dequantize_plain, total, relax.const(scales), rows.scale)
         sums = (values.sum(axis=0) * scales.astype(np.float64)).astype(np.float32)
@@ -195,9 +202,9 @@ def is_quantizable(call: relax.Expr, dot: IntegerDot) -> bool:
     return inner % dot.step == 0 and columns >= vector_unit().panel
 
 
-def quantize_projections(module: tvm.IRModule, precision: str) -> tvm.IRModule:
+def quantize_projections(module: tvm.IRModule, precision: Precision) -> tvm.IRModule:
     """The module with products with weights in integers; `precision` is a key of `integer_dots()`."""
-    quantizer = _Quantizer(module, integer_dots()[precision])
+    quantizer = _Quantizer(module, precision)
     for variable, function in module.functions_items():
         if isinstance(function, relax.Function):
             quantizer.builder_.update_func(variable, quantizer.visit_expr(function))

@@ -27,6 +27,6 @@ def tune_subnet(config: CompilerConfig) -> str:
     target, path = host_target(), pathlib.Path(config.tuning).expanduser()
     known = Tuning.load(path) if path.exists() else Tuning(str(target.attrs["mcpu"]), {})
     known.check(str(target.attrs["mcpu"]))  # before minutes are spent
-    found, lines = tune(product_shapes(traced_subnet(config)[1], target), target, config.threads, config.rounds)
+    found, lines = tune(product_shapes(traced_subnet(config)[1], target, config.precision), target, config.threads, config.rounds)
     known.merged(found).save(path)
     return "\n".join([*lines, f"written to {path}"])

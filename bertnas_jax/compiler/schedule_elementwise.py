@@ -20,6 +20,8 @@ from bertnas_jax.compiler.schedule_rows import vectorize_last
 from bertnas_jax.compiler.vector_unit import vector_unit
 
 _FLOAT32_BYTES = 4
+# The annotation of a loop over vectors that LLVM is to leave as they are (keep_vectors.py).
+VECTORS = "bertnas.vectors"
 
 
 def schedule_elementwise(schedule: s_tir.Schedule) -> None:
@@ -31,19 +33,9 @@ def schedule_elementwise(schedule: s_tir.Schedule) -> None:
         vectorize_last(schedule, block)
         is_in_vectors = len(schedule.get_loops(block)) > len(rows) + 1
         if is_in_vectors and element_bytes(dtype_of(schedule.get(block).writes[0].source)) < _FLOAT32_BYTES:
-            _unroll_vectors(schedule, block)
+            schedule.annotate(schedule.get_loops(block)[-2], VECTORS, 1)
         if rows:
             parallel_if_worth(schedule, schedule.fuse(*rows), operations)
-
-
-def _unroll_vectors(schedule: s_tir.Schedule, block: s_tir.schedule.SBlockRV) -> None:
-    """Unrolls a few vectors of a narrowing conversion.
-
-    Without it LLVM makes vectors across the vectors where their number divides by 16, a gather an element:
-    128 x 1536 numbers in 110 us instead of 7 on an AVX-512 core.
-    """
-    *_, outer, _ = schedule.get_loops(block)
-    schedule.unroll(schedule.split(outer, [None, largest_divisor(extent(schedule, outer), (8, 12, 6, 4, 2, 5, 3, 7, 1))])[1])
 
 
 def schedule_reduction(schedule: s_tir.Schedule) -> None:

@@ -12,10 +12,10 @@ from tvm import s_tir, tirx
 
 from bertnas_jax.compiler.blocks import extent, inline_elementwise, iterations, largest_divisor, output_of, parallel_if_worth
 from bertnas_jax.compiler.emitter import dtype_of, shape_of
+from bertnas_jax.compiler.gemm_tile import tile_of_block
 from bertnas_jax.compiler.integer_dot import dot_of
 from bertnas_jax.compiler.register_tile import UNROLL
 from bertnas_jax.compiler.schedule_gemm import attach_epilogue
-from bertnas_jax.compiler.vector_unit import vector_unit
 
 # The annotation of a loop that is to become one dot instruction with all loops in it.
 DOT = "bertnas.dot"
@@ -34,16 +34,16 @@ def schedule_integer_gemm(schedule: s_tir.Schedule) -> None:
     *outer, group, inner = schedule.get_loops(gemm)
     digits = [outer.pop()] if sum(axis.iter_type == tirx.IterVar.CommReduce for axis in schedule.get(gemm).iter_vars) > 2 else []
     *rows, columns = outer
-    block = largest_divisor(extent(schedule, rows[-1]), tuple(choice for choice in vector_unit().rows if choice <= dot.most_rows))
-    row_outer, row_inner = schedule.split(schedule.fuse(*rows), [None, block])
-    registers = shape_of(weights)[2] // dot.depth // dot.lanes
+    tile = tile_of_block(schedule.get(gemm).annotations, shape_of(weights)[2] // dot.depth, extent(schedule, rows[-1]), dot.most_rows)
+    task, row_outer, row_inner = schedule.split(schedule.fuse(*rows), [tile.tasks, None, tile.rows])
+    registers = tile.panel // dot.lanes
     panel, register, lane = schedule.split(columns, [None, registers, dot.lanes])
     steps = extent(schedule, group) // dot.groups
     unroll = largest_divisor(steps, UNROLL)
     outer, unrolled, step, group = schedule.split(group, [None, unroll // gcd(unroll, dot.steps), gcd(unroll, dot.steps), dot.groups])
-    schedule.reorder(panel, row_outer, *digits, outer, unrolled, step, row_inner, register, group, lane, inner)
-    parallel_if_worth(schedule, panel, 2 * iterations(schedule, gemm) // dot.step)
-    attach_epilogue(schedule, output_of(schedule), row_outer, registers * dot.lanes)
+    schedule.reorder(panel, task, row_outer, *digits, outer, unrolled, step, row_inner, register, group, lane, inner)
+    parallel_if_worth(schedule, schedule.fuse(panel, task), 2 * iterations(schedule, gemm) // dot.step)
+    attach_epilogue(schedule, output_of(schedule), row_outer, tile.panel)
     schedule.annotate(step, DOT, 1)
     for digit in digits:
         schedule.annotate(digit, DIGITS, 1)

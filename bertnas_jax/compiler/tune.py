@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import statistics
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 import tvm
@@ -20,8 +20,12 @@ from bertnas_jax.compiler.build import build_executable
 from bertnas_jax.compiler.dataflow import Dataflow
 from bertnas_jax.compiler.emitter import shape_of
 from bertnas_jax.compiler.gemm_tile import GemmShape, GemmTile, tile_choices
+from bertnas_jax.compiler.integer_dot import integer_dots
 from bertnas_jax.compiler.pack_weights import is_weight_matmul, pack_weights
 from bertnas_jax.compiler.pipeline import apply, lower, rewrite_passes
+from bertnas_jax.compiler.precision import Precision
+from bertnas_jax.compiler.quantize_projections import is_quantizable
+from bertnas_jax.compiler.region import arguments_of
 from bertnas_jax.compiler.threads import set_num_threads
 from bertnas_jax.compiler.tuning import Tuning
 
@@ -33,13 +37,19 @@ _MIN_GAIN = 0.02  # below it the default stays: less is within the noise of a qu
 Times = Mapping[int, list[float]]  # by threads, a time a round
 
 
-def product_shapes(traced: tvm.IRModule, target: tvm.target.Target) -> list[GemmShape]:
+def product_shapes(traced: tvm.IRModule, target: tvm.target.Target, precision: Precision = "float32") -> list[GemmShape]:
     """The products with weights of a traced model, each once, as the compiler's rewrites leave them."""
     with target:
         passes = rewrite_passes()
         module = apply(passes[: passes.index(pack_weights)], traced)
-    calls = [binding.value for binding in Dataflow(module["main"]).bindings if is_weight_matmul(binding.value)]
-    return sorted({GemmShape(shape_of(call.args[0])[-2], *shape_of(call.args[1])) for call in calls})
+        calls = [binding.value for binding in Dataflow(module["main"]).bindings if is_weight_matmul(binding.value)]
+        return sorted({_shape_of_product(call, precision) for call in calls})
+
+
+def _shape_of_product(call: relax.Call, precision: Precision) -> GemmShape:
+    """That of a product in the numbers that it would be made of."""
+    is_integer = precision.startswith("int8") and is_quantizable(call, integer_dots()[precision])
+    return GemmShape(shape_of(call.args[0])[-2], *shape_of(call.args[1]), precision if is_integer else "float32")
 
 
 def tune(shapes: Sequence[GemmShape], target: tvm.target.Target, threads: Sequence[int], rounds: int = 11) -> tuple[Tuning, list[str]]:
@@ -62,7 +72,7 @@ def tune(shapes: Sequence[GemmShape], target: tvm.target.Target, threads: Sequen
                 with Tuning(cpu, {shape: tile}):
                     machines.append(_compile(shape, target))
                 bar.update()
-            measured = _time(machines, shape, threads, rounds)
+            measured = _time(machines, shape, _copies(shape, target), threads, rounds)
             scores = [_score(times, measured[0]) for times in measured]
             best = min(range(len(scores)), key=scores.__getitem__)
             best = best if scores[best] <= 1 - _MIN_GAIN else 0
@@ -81,33 +91,41 @@ def _compile(shape: GemmShape, target: tvm.target.Target) -> relax.VirtualMachin
             weights, bias = (relax.const(rng.standard_normal((size, shape.columns), np.float32)) for size in (shape.inner, 1))
             result = builder.emit_output(relax.op.add(builder.emit(relax.op.matmul(x, weights)), bias))
         builder.emit_func_output(result)
-    lowered = lower(builder.get(), target)
-    return relax.VirtualMachine(build_executable(_repeated(lowered, _copies(shape)), target), tvm.cpu())
+    lowered = lower(builder.get(), target, precision=shape.precision)
+    return relax.VirtualMachine(build_executable(_repeated(lowered, _copies(shape, target)), target), tvm.cpu())
 
 
 def _repeated(lowered: tvm.IRModule, copies: int) -> tvm.IRModule:
-    """A module of one kernel that calls it so many times, each time with its own copy of the weights."""
-    (binding,) = Dataflow(lowered["main"]).bindings
-    kernel, arguments = binding.value.args[0], binding.value.args[1].fields
+    """The module with a function that calls the last kernel so many times, each time with its own copy of the weights."""
+    *before, product = Dataflow(lowered["main"]).bindings
     (x,) = lowered["main"].params
     builder = relax.BlockBuilder(lowered)
     with builder.function("repeated", [x]):
         with builder.dataflow():
+            made: dict[relax.Expr, relax.Expr] = {x: x}
+            for binding in before:  # activations made whole numbers
+                made[binding.var] = builder.emit(_called_with(binding.value, lambda value: made.get(value, value)))
             for _ in range(copies):
-                own = [value if value.same_as(x) else relax.const(value.value.numpy().copy()) for value in arguments]
-                result = builder.emit_output(relax.call_tir(kernel, own, out_ty=binding.value.ty))
+                result = builder.emit_output(_called_with(product.value, lambda value: made[value] if value in made else relax.const(value.value.numpy().copy())))
         builder.emit_func_output(result)
     return builder.get()
 
 
-def _copies(shape: GemmShape) -> int:
-    return min(_MOST_COPIES, max(1, _COLD_BYTES // (4 * shape.inner * shape.columns)))
+def _called_with(call: relax.Call, replaced: Callable[[relax.Expr], relax.Expr]) -> relax.Call:
+    """The same kernel called with other arguments."""
+    return relax.call_tir(call.args[0], list(map(replaced, arguments_of(call))), out_ty=call.ty)
 
 
-def _time(machines: Sequence[relax.VirtualMachine], shape: GemmShape, threads: Sequence[int], rounds: int) -> list[Times]:
+def _copies(shape: GemmShape, target: tvm.target.Target) -> int:
+    with target:
+        width = np.dtype(integer_dots()[shape.precision].weight_dtype if shape.precision.startswith("int8") else np.float32).itemsize
+    return min(_MOST_COPIES, max(1, _COLD_BYTES // (width * shape.inner * shape.columns)))
+
+
+def _time(machines: Sequence[relax.VirtualMachine], shape: GemmShape, copies: int, threads: Sequence[int], rounds: int) -> list[Times]:
     """Seconds of every machine by threads and round, in turns."""
     x = tvm.runtime.tensor(np.random.default_rng(1).standard_normal((shape.rows, shape.inner), np.float32))
-    flops = 2 * shape.rows * shape.inner * shape.columns * _copies(shape)
+    flops = 2 * shape.rows * shape.inner * shape.columns * copies
     number = max(1, _TURN_FLOPS // flops)
     timers = [machine.time_evaluator("repeated", tvm.cpu(), number=number, repeat=1) for machine in machines]
     measured: list[dict[int, list[float]]] = [{count: [] for count in threads} for _ in machines]

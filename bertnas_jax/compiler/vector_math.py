@@ -25,6 +25,9 @@ _ERF_P = (
 )  # fmt: skip
 _ERF_Q = (-1.45660718464996e-05, -2.13374055278905e-04, -1.68282697438203e-03, -7.37332916720468e-03, -1.42647390514189e-02)
 _ERF_BOUND = 4.0
+# Source: Remez exchange of our own (equal ripples of x P(x^2) - erf(x) on [0, 2.65], coefficients rounded to float32), highest power first.
+_SHORT_ERF = (7.10378022e-06, -2.15520448e-04, 2.82506853e-03, -2.13775718e-02, 1.05948902e-01, -3.72181556e-01, 1.12771593e00)
+_SHORT_ERF_BOUND = 2.65
 
 # Source: Eigen's generic_fast_tanh_float: tanh(x) = x P(x^2) / Q(x^2) on [-9, 9].
 _TANH_P = (
@@ -84,6 +87,15 @@ def erf(x: tirx.Expr) -> tirx.Expr:
     return _rational(x, _ERF_BOUND, _ERF_P, _ERF_Q)
 
 
+def short_erf(x: tirx.Expr) -> tirx.Expr:
+    """erf(x), absolute error below 1.2e-4 for every x, infinities included: a third of the operations of `erf`, no division.
+
+    For what is rounded to bytes next: half a step of the gelu of a row that reaches to 1 is 2.3e-3.
+    """
+    clipped = _clip(x, -_SHORT_ERF_BOUND, _SHORT_ERF_BOUND)
+    return _let("c", clipped, lambda c: _let("s", c * c, lambda square: c * _horner(square, _SHORT_ERF)))
+
+
 def tanh(x: tirx.Expr) -> tirx.Expr:
     """tanh(x), absolute error below 5e-7 for every x, infinities included; relative error below 3e-7 near 0."""
     return _rational(x, _TANH_BOUND, _TANH_P, _TANH_Q)
@@ -102,3 +114,5 @@ def _legalize(name: str, function: Callable[[tirx.Expr], tirx.Expr]):
 
 
 VECTOR_MATH = {f"relax.{name}": _legalize(name, function) for name, function in (("exp", exp), ("erf", erf), ("tanh", tanh))}
+# The same for models whose activations are rounded to bytes.
+BYTE_MATH = VECTOR_MATH | {"relax.erf": _legalize("erf", short_erf)}

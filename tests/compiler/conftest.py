@@ -63,8 +63,8 @@ def run_translated(target):
 def run_compiled(target):
     """function, arrays -> what our fused and scheduled kernels compute."""
 
-    def run(function, *arrays):
-        return call(build_executable(lower(trace(function, *arrays), target), target), *arrays)
+    def run(function, *arrays, precision="float32"):
+        return call(build_executable(lower(trace(function, *arrays), target, precision=precision), target), *arrays)
 
     return run
 

@@ -10,7 +10,7 @@ from bertnas_jax.compiler.targets import host_target
 from bertnas_jax.compiler.tuning import Tuning
 from bertnas_jax.compiler.vector_unit import vector_unit
 
-shapes = st.builds(GemmShape, st.integers(1, 200), st.integers(1, 4000), st.integers(1, 4000))
+shapes = st.builds(GemmShape, st.integers(1, 200), st.integers(1, 4000), st.integers(1, 4000), st.sampled_from(["float32", "int8_accurate", "int8_fast"]))
 
 
 @given(shapes)
@@ -18,7 +18,7 @@ def test_a_description_is_read_back(shape):
     assert GemmShape.parse(shape.describe()) == shape
 
 
-@pytest.mark.parametrize("text", ["", "128x384", "128x0x384", "axbxc"])
+@pytest.mark.parametrize("text", ["", "128x384", "128x0x384", "axbxc", "128x384x384 int4", "128x384x384 float32"])
 def test_another_text_is_refused(text):
     with pytest.raises(ValueError, match="a product must be ROWSxINNERxCOLUMNS"):
         GemmShape.parse(text)
@@ -49,6 +49,24 @@ def test_choices_begin_with_the_default_and_fit_shape_and_registers(cpu, shape, 
 def test_narrow_panels_where_fewer_columns_are_left_over(shape, tile):
     with tvm.target.Target({"kind": "llvm", "mcpu": "znver5"}):
         assert default_tile(shape) == tile
+
+
+@pytest.mark.parametrize("precision", ["int8_accurate", "int8_fast"])
+def test_a_product_of_whole_numbers_has_the_same_bits_in_any_tile(run_compiled, precision):
+    """Sums are exact: only what comes after them rounds, and that alike."""
+    shape, rng, target = GemmShape(24, 24, 144, precision), np.random.default_rng(0), host_target()
+    x = rng.standard_normal((3, shape.rows, shape.inner), np.float32)
+    weights, bias = rng.standard_normal((shape.inner, shape.columns), np.float32), rng.standard_normal((1, 1, shape.columns), np.float32)
+    with target:
+        choices = tile_choices(shape, threads=2)
+    assert len({tile.panel for tile in choices}) > 1 and len({tile.rows for tile in choices}) > 1
+    found = []
+    for tile in choices:
+        with Tuning(str(target.attrs["mcpu"]), {shape: tile}):
+            found.append(run_compiled(lambda x: x @ weights + bias, x, precision=precision))
+    np.testing.assert_allclose(found[0], x @ weights + bias, atol=0.3)
+    for other in found[1:]:
+        np.testing.assert_array_equal(other, found[0])
 
 
 def test_half_panels_are_for_threads_that_share_out_unevenly():

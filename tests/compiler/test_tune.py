@@ -20,10 +20,16 @@ def test_the_products_of_a_subnet_are_those_of_its_blocks():
     assert set(product_shapes(traced, host_target())) == expected
 
 
+def test_the_products_of_whole_numbers_are_told_from_the_others():
+    _, traced = traced_subnet(CompilerConfig(subnet=SMALL, seq_len=16))
+    shapes = product_shapes(traced, host_target(), "int8_fast")
+    assert GemmShape(16, 32, 96, "int8_fast") in shapes and GemmShape(1, 32, 2) in shapes  # a classifier is no panel wide
+
+
 def test_a_tuning_has_a_choice_for_every_shape():
-    target, shapes = host_target(), [GemmShape(12, 16, 100), GemmShape(8, 64, 64)]
+    target, shapes = host_target(), [GemmShape(12, 16, 100), GemmShape(8, 64, 64), GemmShape(16, 64, 96, "int8_fast")]
     tuning, lines = tune(shapes, target, threads=[1], rounds=3)
-    assert tuning.cpu == target.attrs["mcpu"] and list(tuning.tiles) == shapes and len(lines) == 2
+    assert tuning.cpu == target.attrs["mcpu"] and list(tuning.tiles) == shapes and len(lines) == 3
     with target:
         assert all(tuning.tiles[shape] in tile_choices(shape, threads=1) for shape in shapes)
     assert tuning.provenance["12x16x100"]["threads"] == [1] and lines[0].startswith("12x16x100: ")
