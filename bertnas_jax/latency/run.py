@@ -8,7 +8,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from bertnas_jax.latency.config import LatencyConfig
-from bertnas_jax.latency.devices import HOST, DeviceProfile, described_devices, draft_profile, load_profile
+from bertnas_jax.latency.devices import GPU, HOST, DeviceProfile, described_devices, draft_profile, load_profile
 from bertnas_jax.latency.simulate import (
     CPU_FILE,
     GPU_FILE,
@@ -31,6 +31,11 @@ if TYPE_CHECKING:
 CPU_DATA, GPU_DATA = "phone_cpu_transformers.csv", "phone_gpu_gemms.csv"
 _BERT_BASE = Subnet.uniform(12, 768, 12, 3072)
 _FOREIGN_CONSTANTS = {
+    "tvm on a gpu": (
+        "known: what each launch's loops compute, ask for and move, its work-groups, and the GPU's published peaks; not known: how our kernels of float32 "
+        "from buffers run there, none was ever timed on a phone's GPU. Launches, waiting and the share of the peak are those of TensorFlow Lite's "
+        "products of halves from textures: the interval is that of a GPU never measured, and how the two differ beyond their loops is not in it"
+    ),
     "tvm": (
         "the constants were fitted on TensorFlow Lite's runs, none of our kernels on a phone was ever measured: the interval is "
         "that of a device never measured, and how our kernels differ from those beyond their loops is not in it"
@@ -98,7 +103,7 @@ def explain(config: LatencyConfig) -> str:
     calibration = load_cpu_calibration(pathlib.Path(config.calibration).expanduser()) if config.calibration else known_by(setting)[0]
     simulation = simulate(setting, runtime_on(config.core_set, runtime).kernels(setting, subnet), calibration.for_kernels_of(setting.kernels_of))
     about = f"{device.title}, {config.core_set}, {runtime}, {config.dtype}, L={config.seq_len}: {subnet.describe()}"
-    note = "" if calibration.runtime == setting.kernels_of else f"\n{_FOREIGN_CONSTANTS[runtime]}"
+    note = "" if calibration.runtime == setting.kernels_of else f"\n{_FOREIGN_CONSTANTS[f'{runtime} on a gpu' if config.core_set == GPU else runtime]}"
     return f"{about}\n{_table(simulation)}{note}"
 
 
@@ -112,11 +117,11 @@ def _tuning(file: str) -> Tuning | None:
 
 
 def _table(simulation: Simulation) -> str:
-    width = max(28, *(len(kernel.work.name) for kernel in simulation.kernels))
-    lines = [f"{'kernel':{width}s} {'runs':>5s} {'MFLOP':>9s} {'KB':>9s} {'bound by':12s} {'us a run':>10s}"]
-    for kernel in simulation.kernels:
-        work = kernel.work
-        size = f"{work.flops / 1e6:9.2f} {work.bytes / 1e3:9.1f}"
-        lines.append(f"{work.name:{width}s} {kernel.times:5d} {size} {kernel.limit:12s} {kernel.us:10.1f}")
+    names = [f"{kernel.work.name}{kernel.work.size}" for kernel in simulation.kernels]
+    width = max(28, *map(len, names))
+    lines = [f"{'kernel':{width}s} {'runs':>5s} {'MFLOP':>9s} {'KB':>9s} {'bound by':12s} {'start us':>10s} {'us a run':>10s}"]
+    for name, kernel in zip(names, simulation.kernels, strict=True):
+        size = f"{kernel.work.flops / 1e6:9.2f} {kernel.work.bytes / 1e3:9.1f}"
+        lines.append(f"{name:{width}s} {kernel.times:5d} {size} {kernel.limit:12s} {kernel.overhead_us:10.1f} {kernel.us:10.1f}")
     total = f"{simulation.total_ms:.1f} ms, 90 % between {simulation.low_ms:.1f} and {simulation.high_ms:.1f}"
     return "\n".join([*lines, f"simulated: {total} (known: {simulation.knowledge})"])

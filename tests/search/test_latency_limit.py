@@ -23,6 +23,7 @@ def test_all_of_it_may_be_said():
     [
         ("pixel_6/2 large: 12x", LatencyLimit(Place("pixel_6", "2 large", "tflite", "float32", 2, 64), 0.0, 12.0)),
         ("galaxy_s20/gpu: 2.5", LatencyLimit(Place("galaxy_s20", "gpu", "tflite", "float16", 1, 64), 2.5)),
+        ("galaxy_s20/gpu/tvm: 9", LatencyLimit(Place("galaxy_s20", "gpu", "tvm", "float32", 1, 64), 9.0)),
         ("pixel_4/4 small/tvm: 9", LatencyLimit(Place("pixel_4", "4 small", "tvm", "float32", 4, 64), 9.0)),
         ("galaxy_s20/3 medium/tvm/int8_accurate: 9", LatencyLimit(Place("galaxy_s20", "3 medium", "tvm", "int8_accurate", 3, 64), 9.0)),
         ("host/2 threads: 9", LatencyLimit(Place("host", "2 threads", "tvm", "float32", 2, 64), 9.0)),
@@ -60,6 +61,8 @@ def test_every_core_set_of_every_phone_may_be_named(device, data, latency_ms):
         ("galaxy_a03s/1 large/tvm/int8_accurate: 3", "galaxy_a03s's Cortex-A53 must have a rate for int16 to be priced, got null"),
         ("pixel_4/1 large/tflite/float16: 3", "the dtype of tflite on cores must be one of"),
         ("pixel_4/gpu/tflite/int8: 3", "dtype of tflite on a gpu must be one of float16, got 'int8'"),
+        ("pixel_4/gpu/tvm/float16: 3", "dtype of tvm on a gpu must be one of float32, got 'float16'"),
+        ("iphone_xs/gpu/tvm: 3", "the runtime on iphone_xs must be tflite"),
         ("raspberry_pi_4/gpu: 4", "raspberry_pi_4 must have a GPU in its profile"),
         ("pixel_4/1 large/tflite/float32/4: 3", "tokens of a limit must be 8 to 512, got '4'"),
         ("pixel_4/1 large: -3", "a limit must allow ms above 0, such as 30, or a factor such as 12x, got '-3'"),

@@ -138,7 +138,7 @@ def test_an_infeasible_budget_ends_before_training(tiny_config):
 
 
 def test_a_budget_for_phones_is_met_by_simulation_and_measures_nothing(tiny_config, monkeypatch):
-    limits = ("pixel_4/1 large/tflite/float32: 1.1", "galaxy_s20/gpu/tflite/float16: 42x", "galaxy_a03s/2 large/tflite/int8/32: 5.6", "pixel_6/1 large/tvm/int8_fast: 30")
+    limits = ("pixel_4/1 large/tflite/float32: 1.1", "galaxy_s20/gpu/tflite/float16: 42x", "galaxy_a03s/2 large/tflite/int8/32: 5.6", "pixel_6/1 large/tvm/int8_fast: 30", "pixel_8/gpu/tvm: 9")
     budget = BudgetConfig(seq_len=16, limits=limits, simulated_margin="median", max_params=4_300_000, max_file_mb=17.1, max_flops=1e7, max_memory_mb=17.0)
     monkeypatch.setattr(side_by_side, "measure_interleaved", _refuse)
     monkeypatch.setattr(winner, "fine_tune", _spoil)
@@ -177,7 +177,7 @@ def test_a_budget_for_phones_is_met_by_simulation_and_measures_nothing(tiny_conf
     records = read_records(folder / "latency.jsonl")
     assert {(one.device, one.cores, one.dtype) for one in records if one.model == "finalist"} == {
         ("pixel_4", "1 large", "float32"), ("galaxy_s20", "gpu", "float16"), ("galaxy_a03s", "2 large", "int8"),
-        ("pixel_6", "1 large", "int8_fast"),
+        ("pixel_6", "1 large", "int8_fast"), ("pixel_8", "gpu", "float32"),
     }  # fmt: skip
     survey = summary["search"]["survey"]
     assert survey["whole"] and survey["priced"] == 20 and 0 < survey["share"] < 1
@@ -191,9 +191,10 @@ def check_deployed(config, folder, summary):
     """What each limit is for is there, and scores what is said of it."""
     job, told = read_inputs(config), {(one["runtime"], one["dtype"]): one for one in summary["precisions"]}
     files = {(limit["runtime"], limit["dtype"]): limit["file"] for limit in summary["budget"]["limits"]}
+    kernels = {("tvm", "float32"): "android-opencl"}
     expected = {("tflite", "float32"): "model.tflite", ("tflite", "float16"): "model_float16.tflite", ("tflite", "int8"): "model_int8.tflite"}
     (library,) = (one for one in summary["phone_libraries"] if one["precision"] == "int8_fast")
-    assert files == {form: f"winner/{name}" for form, name in expected.items()} | {("tvm", "int8_fast"): library["folder"]}
+    assert files == {form: f"winner/{name}" for form, name in (expected | kernels).items()} | {("tvm", "int8_fast"): library["folder"]}
     assert told.keys() == files.keys() and {limit["value"] for limit in summary["budget"]["limits"]} == {one["value"] for one in told.values()}
     for form, name in expected.items():
         logits = run_examples(TfliteModel(folder / "winner" / name).run, job.feed.dev, 16)
@@ -201,6 +202,7 @@ def check_deployed(config, folder, summary):
     assert told["tflite", "float32"]["rms_err"] < told["tflite", "float16"]["rms_err"] < told["tflite", "int8"]["rms_err"]
     assert summary["winner"]["value"] == min(one["value"] for one in told.values())
     assert f"{told['tflite', 'int8']['value']:.4f}" in (folder / "winner" / "README.md").read_text()
+    assert json.loads((folder / "winner/android-opencl/launches.json").read_text())["launches"] and told["tvm", "float32"]["rms_err"] < 1e-4
     if library["folder"]:
         card = (folder / library["folder"] / "README.md").read_text()
         assert (folder / library["folder"] / "libbertnas.so").exists() and "`int8_fast`" in card and "largest difference" in card

@@ -12,7 +12,7 @@ from bertnas_jax.compiler import trace_model
 from bertnas_jax.latency.fill_table import stand_in
 from bertnas_jax.latency.kernel_parts import KernelCounts, decompose
 from bertnas_jax.latency.kernel_table import Conditions
-from bertnas_jax.latency.simulate.work import KernelWork
+from bertnas_jax.latency.simulate.work import Work
 from bertnas_jax.space import SearchSpace, Subnet
 
 
@@ -21,17 +21,17 @@ class CompiledKernels(abc.ABC):
 
     def __init__(self, seq_len: int):
         self._seq_len = seq_len
-        self.works: dict[str, tuple[KernelWork, ...]] = {}
+        self.works: dict[str, tuple[Work, ...]] = {}
 
     @abc.abstractmethod
-    def described(self, module: tvm.IRModule) -> Iterator[tuple[str, tuple[KernelWork, ...]]]:
+    def described(self, module: tvm.IRModule) -> Iterator[tuple[str, tuple[Work, ...]]]:
         """Signature and works of each kernel of a traced model, in call order."""
 
     def counts(self, subnet: Subnet) -> KernelCounts:
         """How often each kernel of the Subnet runs, by signature."""
         return Counter(self._calls(subnet))
 
-    def kernels(self, subnet: Subnet) -> list[KernelWork]:
+    def kernels(self, subnet: Subnet) -> list[Work]:
         """The works of one run of the Subnet, in the order they run."""
         return [work for signature in self._calls(subnet) for work in self.works[signature]]
 
@@ -48,7 +48,7 @@ class SpaceKernels:
     def __init__(self, space: SearchSpace, compiled: CompiledKernels):
         self.parts, self.works = decompose(space, compiled.counts), compiled.works
 
-    def of(self, subnet: Subnet) -> tuple[tuple[KernelWork, int], ...]:
+    def of(self, subnet: Subnet) -> tuple[tuple[Work, int], ...]:
         """The works of a Subnet with how often each runs.
 
         Raises:

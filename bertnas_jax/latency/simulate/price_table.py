@@ -11,13 +11,13 @@ from jaxtyping import Float, Int
 
 from bertnas_jax.latency.kernel_parts import KernelCounts
 from bertnas_jax.latency.simulate.tflite_operators import attention_operators, ffn_operators, outside_operators
-from bertnas_jax.latency.simulate.work import KernelWork
+from bertnas_jax.latency.simulate.work import Work
 from bertnas_jax.space import SearchSpace, Subnet
 
 if TYPE_CHECKING:
     from bertnas_jax.latency.simulate.compiled_kernels import CompiledKernels  # TVM takes seconds to load
 
-PriceKernels = Callable[[Sequence[KernelWork]], float]  # microseconds of all of them
+PriceKernels = Callable[[Sequence[Work]], float]  # microseconds of all of them
 
 
 @dataclasses.dataclass(frozen=True)

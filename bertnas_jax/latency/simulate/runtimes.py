@@ -13,12 +13,13 @@ from typing import TYPE_CHECKING
 
 from bertnas_jax.latency.devices import GPU, HOST, DeviceProfile, core_set
 from bertnas_jax.latency.simulate.calibration import Calibration, load_cpu_calibration, load_gpu_calibration
+from bertnas_jax.latency.simulate.gpu_roofline import GPU_DTYPE, gpu_of
 from bertnas_jax.latency.simulate.machine import CPU_DTYPES
+from bertnas_jax.latency.simulate.opencl_roofline import OPENCL_DTYPE
 from bertnas_jax.latency.simulate.price_table import PriceKernels, PriceTable, compiled_price_table, tflite_price_table
-from bertnas_jax.latency.simulate.simulation import Simulation, simulate_cpu, simulate_gpu
-from bertnas_jax.latency.simulate.gpu_roofline import GPU_DTYPE
+from bertnas_jax.latency.simulate.simulation import Simulation, simulate_cpu, simulate_gpu, simulate_opencl
 from bertnas_jax.latency.simulate.tflite_operators import delegated, encoder_operators
-from bertnas_jax.latency.simulate.work import KernelWork
+from bertnas_jax.latency.simulate.work import Work
 from bertnas_jax.space import SearchSpace, Subnet
 
 if TYPE_CHECKING:
@@ -51,11 +52,11 @@ class SimulatedRuntime:
     """`dtypes` that are both priced and exported, the usual one first; the kernels of a Subnet; a space's table by any price of kernels that adds up."""
 
     dtypes: tuple[str, ...]
-    kernels: Callable[[Setting, Subnet], Sequence[KernelWork]]
+    kernels: Callable[[Setting, Subnet], Sequence[Work]]
     table: Callable[[Setting, SearchSpace, PriceKernels], PriceTable]
 
 
-def _tflite_kernels(setting: Setting, subnet: Subnet) -> list[KernelWork]:
+def _tflite_kernels(setting: Setting, subnet: Subnet) -> list[Work]:
     operators = encoder_operators(subnet, setting.seq_len, setting.dtype)
     return delegated(operators) if setting.device.name == HOST else operators
 
@@ -65,13 +66,17 @@ def _tflite_table(setting: Setting, space: SearchSpace, price_us: PriceKernels) 
 
 
 def _compiled(setting: Setting) -> CompiledKernels:
-    """Our compiler's kernels for the device's CPU."""
+    """Our compiler's kernels for the device's GPU or CPU."""
+    if setting.cores == GPU:
+        from bertnas_jax.latency.simulate.opencl_kernels import OpenclKernels  # TVM takes seconds to load
+
+        return OpenclKernels(setting.seq_len, setting.dtype)
     from bertnas_jax.latency.simulate.fused_kernels import FusedKernels  # TVM takes seconds to load
 
     return FusedKernels(setting.seq_len, setting.dtype, setting.device, setting.tuning)
 
 
-def _compiled_kernels(setting: Setting, subnet: Subnet) -> list[KernelWork]:
+def _compiled_kernels(setting: Setting, subnet: Subnet) -> list[Work]:
     return _compiled(setting).kernels(subnet)
 
 
@@ -85,6 +90,7 @@ ON_CPU: Mapping[str, SimulatedRuntime] = {
 }
 ON_GPU: Mapping[str, SimulatedRuntime] = {
     "tflite": SimulatedRuntime((GPU_DTYPE,), _tflite_kernels, _tflite_table),
+    "tvm": SimulatedRuntime((OPENCL_DTYPE,), _compiled_kernels, _compiled_table),
 }
 
 
@@ -105,16 +111,17 @@ def known_by(setting: Setting) -> tuple[Calibration, str]:
     """The calibration that prices the setting's kernels, and what that knows of them there, a key of its `log_half_widths`."""
     if setting.cores == GPU:
         calibration = _gpu_calibration().for_kernels_of(setting.kernels_of)
-        return calibration, calibration.gpu_knowledge(setting.device.gpu.name)
+        return calibration, calibration.gpu_knowledge(gpu_of(setting.device).name)
     calibration = _cpu_calibration().for_kernels_of(setting.kernels_of)
     return calibration, calibration.knowledge(core_set(setting.device, setting.cores))
 
 
-def simulate(setting: Setting, kernels: Sequence[KernelWork], calibration: Calibration | None = None) -> Simulation:
+def simulate(setting: Setting, kernels: Sequence[Work], calibration: Calibration | None = None) -> Simulation:
     """The kernels of one run, priced by the calibration of phones or by another of the same kernels."""
     calibration = calibration or known_by(setting)[0]
     if setting.cores == GPU:
-        return simulate_gpu(kernels, setting.device, calibration)
+        on_gpu = simulate_opencl if setting.runtime == "tvm" else simulate_gpu
+        return on_gpu(kernels, setting.device, calibration)
     return simulate_cpu(kernels, core_set(setting.device, setting.cores), calibration)
 
 
