@@ -18,6 +18,7 @@ from tvm.ir.expr import TensorLoad
 from tvm.s_tir import SBlockRealize
 
 from bertnas_jax.compiler.emitter import dtype_of, shape_of
+from bertnas_jax.compiler.kernel_object import kernels_of
 from bertnas_jax.compiler.kernels import Kernel, list_kernels
 from bertnas_jax.compiler.loop_nest import count_operations, expressions
 from bertnas_jax.compiler.opencl import lower_opencl
@@ -53,7 +54,7 @@ def describe_launches(
 ) -> tuple[tuple[Kernel, tuple[GpuLaunch, ...]], ...]:
     """The kernels of a traced model compiled for a GPU, in call order, each with its launches; `without` as for `fuse`."""
     lowered = lower_opencl(module, target, without)
-    described = {variable.name_hint: tuple(_launches(variable.name_hint, function)) for variable, function in lowered.functions_items() if isinstance(function, tirx.PrimFunc)}
+    described = {variable.name_hint: tuple(_launches(variable.name_hint, function)) for variable, function in kernels_of(lowered).items()}
     return tuple((kernel, described[kernel.name]) for kernel in list_kernels(lowered))
 
 

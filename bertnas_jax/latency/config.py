@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 
 from bertnas_jax.knobs import check_knobs, knob
+from bertnas_jax.latency.devices import GPU
 
 OUR_INT8 = ("int8_accurate", "int8_fast")  # precisions of the compiler's
 _ACTIONS = ("--list", "--explain", "--new_profile", "--refit", "--validate", "--measure")
@@ -67,6 +68,9 @@ class LatencyConfig:
             raise ValueError("runtime must be tvm or tflite to be explained, got 'c'; the C library runs the kernels of tvm")
         if self.explain and self.explained_runtime == "tflite" and (self.dtype in OUR_INT8 or self.tuning):
             raise ValueError(f"runtime must be tvm for kernels of ours, got tflite with dtype={self.dtype}, tuning={self.tuning!r}; add --runtime=tvm")
+
+        if self.explain and self.calibration and self.core_set == GPU:
+            raise ValueError(f"calibration must be of cores of a CPU, got core_set={self.core_set}; leave it out for the one of phones' GPUs")
 
     @property
     def explained_runtime(self) -> str:

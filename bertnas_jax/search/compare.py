@@ -42,7 +42,7 @@ def compare_stage(job: Job, exported: Exported, winner: Bert, teacher: Bert, bud
         subnet = winner.config.subnet
         subnets = {"winner": subnet, "teacher": teacher.config.subnet, REFERENCE: BERT_BASE}
         variants = winner_variants(job, winner, exported.library, exported.tflite) if budget.host else {}
-        precisions = score_variants(job, winner, variants | deployed_variants(job, winner, exported.library))
+        precisions = score_variants(job, winner, deployed_variants(job, winner, exported.library, variants))
         timings = _measure(job, variants, teacher) if variants else {}
         records = [record(job, one.model, subnets[one.model], one.runtime, timing, one.dtype) for one, timing in timings.items()]
         records += [one for limit in budget.elsewhere for one in _simulated(limit, subnets)]

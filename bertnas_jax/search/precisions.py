@@ -62,16 +62,15 @@ def _made(job: Job, model: Bert, form: Form, folder: pathlib.Path) -> Made:
     return path
 
 
-def deployed_variants(job: Job, model: Bert, library: CompiledModel) -> dict[Variant, Made]:
-    """The winner in every form that a limit is for: its exported files, and what is compiled for phones compiled for this machine."""
-    made: dict[Variant, Made] = {}
+def deployed_variants(job: Job, model: Bert, library: CompiledModel, known: Mapping[Variant, Made]) -> dict[Variant, Made]:
+    """What is known, and the winner in every form that a limit is for: its exported files, and what is compiled for phones compiled for this machine."""
+    made = dict(known)
     for form in job.forms:
-        if form == Form("tvm", job.precision):
-            made[Variant(WINNER, *dataclasses.astuple(form))] = library
-        elif form.runtime == "tflite":
-            made[Variant(WINNER, *dataclasses.astuple(form))] = job.path("winner") / tflite_file(form.dtype)
-        else:
-            made[Variant(WINNER, *dataclasses.astuple(form))] = _made(job, model, form, job.path("winner"))
+        variant = Variant(WINNER, form.runtime, form.dtype)
+        if form.runtime == "tflite":
+            made[variant] = job.path("winner") / tflite_file(form.dtype)
+        elif variant not in made:
+            made[variant] = library if form.dtype == job.precision else _made(job, model, form, job.path("winner"))
     return made
 
 

@@ -61,6 +61,7 @@ def test_a_draft_is_a_profile():
         (["--explain", "--runtime=tvm", "--dtype=int8"], "our kernels must be in float32"),
         (["--explain", "--runtime=tvm", "--core_set=gpu", "--dtype=int8_fast"], "our kernels on a GPU must be in float32"),
         (["--explain", "--runtime=tvm", "--core_set=gpu", "--device=raspberry_pi_4"], "raspberry_pi_4 must have a GPU in its profile"),
+        (["--explain", "--calibration=any.json", "--core_set=gpu"], "calibration must be of cores of a CPU"),
         (["--explain", "--runtime=c"], "runtime must be tvm or tflite to be explained"),
         (["--list", "--detect"], "detect must be given with new_profile"),
         (["--explain", "--dtype=float16"], "float16 is priced on GPUs"),
