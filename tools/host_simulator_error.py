@@ -45,7 +45,8 @@ from bertnas_jax.latency.fma_peak import FmaPeak, fma_peak
 from bertnas_jax.latency.simulate import CpuFit, FusedConstants, PhoneRow, PhoneTable, delegated, encoder_operators, fit_device
 from bertnas_jax.latency.simulate.constants import CpuConstants
 from bertnas_jax.latency.simulate.design import d_optimal, sensitivities
-from bertnas_jax.latency.simulate.fused_kernels import SpaceKernels
+from bertnas_jax.latency.simulate.compiled_kernels import SpaceKernels
+from bertnas_jax.latency.simulate.fused_kernels import FusedKernels
 from bertnas_jax.space import SearchSpace, Subnet, encoder_flops
 from bertnas_jax.whole_file import whole
 
@@ -80,7 +81,7 @@ class Predictor:
 
     def __init__(self, space: SearchSpace, device: DeviceProfile, seq_len: int):
         self._device, self._seq_len = device, seq_len
-        self._fused = {runtime: SpaceKernels(space, seq_len, precision, device) for runtime, precision in OURS.items()}
+        self._fused = {runtime: SpaceKernels(space, FusedKernels(seq_len, precision, device)) for runtime, precision in OURS.items()}
 
     def row(self, runtime: str, subnet: Subnet, threads: int, latency_ms: float = 1.0) -> PhoneRow:
         """The Subnet as what the simulator is asked for."""

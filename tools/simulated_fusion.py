@@ -1,8 +1,8 @@
 """What our fusion gains on a phone that nobody here holds, simulated: every rewrite and relation left out in turn, and all.
 
 On cores of the phone's CPU every version is priced by the loop nests of its kernels, the same schedules throughout, beside
-TensorFlow Lite. Its GPU has no such price: the simulator's GPU is calibrated on TensorFlow Lite's products of halves read from
-textures, and our OpenCL kernels, of float32 from buffers, were never timed on one. What is told there are launches and least
+TensorFlow Lite. Of its GPU less is known: the simulator's GPU is calibrated on TensorFlow Lite's products of halves read from
+textures, and our OpenCL kernels, of float32 from buffers, were never timed on one. What is told here are launches and least
 traffic with fusion and without any, and the milliseconds of these two by the GPU's calibration, with products at no time at all: what fusion
 saves of them is not more than that difference. The paper's claims stand beside, of its own models and its own compiler; nothing is fitted to them.
 

@@ -20,7 +20,7 @@ from bertnas_jax.compiler.loop_nest import expressions
 from bertnas_jax.compiler.schedule_integer_gemm import DOT
 from bertnas_jax.compiler.statements import Statement
 
-_IN_REGISTERS = (tirx.ForKind.UNROLLED, tirx.ForKind.VECTORIZED)
+IN_REGISTERS = (tirx.ForKind.UNROLLED, tirx.ForKind.VECTORIZED)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -60,7 +60,7 @@ def read_product(statement: Statement, scheduled: tirx.PrimFunc) -> Product:
     loops, realize = _loops_around(statement.name, scheduled)
     held = _in_registers(loops)
     position = {role: [realize.iter_values[axis] for axis in found] for role, found in axes.items()}
-    rows, columns = ({loop.loop_var for loop in loops if _indexes(loop, position[role])} for role in ("rows", "columns"))
+    rows, columns = ({loop.loop_var for loop in loops if indexes(loop, position[role])} for role in ("rows", "columns"))
     return Product(
         sizes["batch"],
         sizes["rows"],
@@ -78,7 +78,7 @@ def read_product(statement: Statement, scheduled: tirx.PrimFunc) -> Product:
 def _in_registers(loops: Sequence[tirx.For]) -> list[tirx.For]:
     """The loops over a register tile: those unrolled or in vectors, and all within one that becomes dot instructions."""
     dot = next((at for at, loop in enumerate(loops) if DOT in loop.annotations), len(loops))
-    return [loop for at, loop in enumerate(loops) if at > dot or loop.kind in _IN_REGISTERS]
+    return [loop for at, loop in enumerate(loops) if at > dot or loop.kind in IN_REGISTERS]
 
 
 def _axes_by_role(statement: Statement) -> dict[str, list[int]]:
@@ -109,6 +109,11 @@ def _loops_around(name: str, scheduled: tirx.PrimFunc) -> tuple[list[tirx.For], 
 
 def realized_blocks(scheduled: tirx.PrimFunc) -> list[tuple[list[tirx.For], SBlockRealize]]:
     """Every block of a scheduled kernel with the loops around it, outermost first."""
+    return blocks_under(scheduled.body)
+
+
+def blocks_under(statement: tirx.Stmt) -> list[tuple[list[tirx.For], SBlockRealize]]:
+    """The same of a part of it."""
     found: list[tuple[list[tirx.For], SBlockRealize]] = []
 
     def visit(node, loops: list[tirx.For]) -> None:
@@ -121,11 +126,12 @@ def realized_blocks(scheduled: tirx.PrimFunc) -> list[tuple[list[tirx.For], SBlo
             for child in node.seq:
                 visit(child, loops)
 
-    visit(scheduled.body, [])
+    visit(statement, [])
     return found
 
 
-def _indexes(loop: tirx.For, values: Sequence[tirx.Expr]) -> bool:
+def indexes(loop: tirx.For, values: Sequence[tirx.Expr]) -> bool:
+    """True if any of the values depends on the loop's variable."""
     return any(node.same_as(loop.loop_var) for value in values for node in expressions(value))
 
 

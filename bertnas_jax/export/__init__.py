@@ -8,7 +8,7 @@ from bertnas_jax.export.c_library import write_c_library
 from bertnas_jax.export.card import CardFacts, model_card
 from bertnas_jax.export.opencl_files import write_opencl
 from bertnas_jax.export.parity import LogitError, logit_error, max_abs_error, pad_example, run_examples
-from bertnas_jax.export.tflite import INPUT_NAMES, OUTPUT_NAME, export_tflite
+from bertnas_jax.export.tflite import INPUT_NAMES, OUTPUT_NAME, export_tflite, tflite_file
 from bertnas_jax.export.tflite_runtime import TfliteModel
 
 __all__ = [
@@ -24,6 +24,7 @@ __all__ = [
     "model_card",
     "pad_example",
     "run_examples",
+    "tflite_file",
     "write_bundle",
     "write_c_library",
     "write_opencl",

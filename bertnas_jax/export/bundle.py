@@ -11,13 +11,13 @@ import tvm
 from bertnas_jax.compiler import bucket_lengths, compile_lengths
 from bertnas_jax.compiler.precision import Precision
 from bertnas_jax.export.card import CardFacts, model_card
-from bertnas_jax.export.tflite import export_tflite
+from bertnas_jax.export.tflite import export_tflite, tflite_file
 from bertnas_jax.whole_file import whole
 from bertnas_jax.model import Bert, save_checkpoint
 from bertnas_jax.model.checkpoint import TOKENIZER_FILES
 from bertnas_jax.space.subnet import SUBNET_FILE
 
-TFLITE_FILE, CARD_FILE = "model.tflite", "README.md"
+CARD_FILE = "README.md"
 
 
 def library_file(target: tvm.target.Target, precision: Precision = "float32") -> str:
@@ -31,7 +31,7 @@ def write_bundle(
 ) -> None:
     """Writes the folder in Hugging Face layout, whole or not at all; it replaces an older one.
 
-    The library is of the facts' precision; the .tflite and the checkpoint are float32.
+    The library is of the facts' precision, the .tflite files are of its dtypes; the checkpoint is float32.
 
     Raises:
       FileNotFoundError: `tokenizer_folder` holds no tokenizer.
@@ -44,7 +44,8 @@ def write_bundle(
         save_checkpoint(model, partial, tokenizer_folder)
         origin = {"kept_layers": list(facts.kept_layers)} if facts.kept_layers else {}
         (partial / SUBNET_FILE).write_text(json.dumps(dataclasses.asdict(model.config.subnet) | origin) + "\n", encoding="utf-8")
-        export_tflite(model, seq_len, partial / TFLITE_FILE)
+        for dtype in facts.tflite_dtypes:
+            export_tflite(model, seq_len, partial / tflite_file(dtype), dtype)
         library = library_file(target, facts.precision)
         compile_lengths(model, bucket_lengths(seq_len), target, facts.precision).save(partial / library)
         card = model_card(facts, model.config.subnet, model.config.vocabulary, seq_len, library)

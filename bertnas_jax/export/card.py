@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Protocol, runtime_checkable
 
 from bertnas_jax.compiler.precision import Precision
+from bertnas_jax.export.tflite import TFLITE_NUMBERS, tflite_file
 from bertnas_jax.space import Subnet, Vocabulary, count_flops, count_parameters
 
 
@@ -32,7 +33,8 @@ class Latency(Protocol):
 class CardFacts:
     """What a bundle cannot read off the model: the task, the score on it, the teacher's blocks it is made of, the latencies.
 
-    `precision` is that of the compiled library, and `library_value` its score where that was taken and is not the model's.
+    `precision` is that of the compiled library, `tflite_dtypes` are those of the .tflite files, and `narrow_values` scores by
+    (runtime, dtype) of what is not of float32, where they were taken.
     """
 
     name: str
@@ -42,7 +44,8 @@ class CardFacts:
     latencies: Sequence[Latency] = ()
     kept_layers: tuple[int, ...] = ()  # counted from 0; empty if not known
     precision: Precision = "float32"
-    library_value: float | None = None
+    tflite_dtypes: tuple[str, ...] = ("float32",)
+    narrow_values: Mapping[tuple[str, str], float] = dataclasses.field(default_factory=dict)
     running_bytes: int | None = None  # of the compiled model: weights, and the arena of its intermediates
 
 
@@ -52,7 +55,7 @@ def model_card(facts: CardFacts, subnet: Subnet, vocabulary: Vocabulary, seq_len
         _header(facts, subnet, vocabulary, seq_len),
         _latency_table(facts.latencies),
         _RUN_TFLITE.format(seq_len=seq_len),
-        _RUN_ANDROID.format(seq_len=seq_len, num_outputs=vocabulary.num_outputs),
+        _RUN_ANDROID.format(seq_len=seq_len, num_outputs=vocabulary.num_outputs) + _narrow_tflite(facts),
         _RUN_LIBRARY.format(seq_len=seq_len, library=library) + _narrow(facts),
     )
     return "\n".join(section for section in sections if section)
@@ -82,8 +85,20 @@ def _narrow(facts: CardFacts) -> str:
     """What the numbers of the library are, where they are not the checkpoint's."""
     if facts.precision == "float32":
         return ""
-    value = "" if facts.library_value is None else f"; {facts.metric} of the library on the dev split: {facts.library_value:.4f}"
-    return f"\nIts products with weights are made of whole numbers ({facts.precision}), the checkpoint and the .tflite are float32{value}.\n"
+    value = _value(facts, "tvm", facts.precision)
+    return f"\nIts products with weights are made of whole numbers ({facts.precision}), the checkpoint and model.tflite are float32{value}.\n"
+
+
+def _narrow_tflite(facts: CardFacts) -> str:
+    """The .tflite files of other numbers than float32, which run in the same way."""
+    files = [f"\n`{tflite_file(dtype)}`: {TFLITE_NUMBERS[dtype]}{_value(facts, 'tflite', dtype)}.\n" for dtype in facts.tflite_dtypes if dtype != "float32"]
+    return "".join(files)
+
+
+def _value(facts: CardFacts, runtime: str, dtype: str) -> str:
+    """The score in other numbers, if it was taken."""
+    value = facts.narrow_values.get((runtime, dtype))
+    return "" if value is None else f"; {facts.metric} on the dev split, run so: {value:.4f}"
 
 
 def _latency_table(latencies: Sequence[Latency]) -> str:

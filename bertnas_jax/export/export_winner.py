@@ -5,11 +5,13 @@ from __future__ import annotations
 import contextlib
 import json
 import pathlib
+from collections.abc import Sequence
 
 import jax
 import tvm
 
 from bertnas_jax.compiler import Tuning, bucket_lengths
+from bertnas_jax.compiler.precision import Precision
 from bertnas_jax.compiler.targets import MissingToolError, is_opencl, named_target
 from bertnas_jax.export.c_library import write_c_library
 from bertnas_jax.export.config import ExportConfig
@@ -45,11 +47,17 @@ def export_winner(config: ExportConfig) -> str:
     else:
         with _tuning_for(run, target):
             write_c_library(model, lengths, target, out, config.compiler, config.precision)
-    parity = _parity(model, seq_len, target, out, config.parity_sequences)
-    card = library_card(model.config, lengths, target, config.precision, parity)
-    (out / CARD_FILE).write_text(card, encoding="utf-8")
+    write_library_card(model, lengths, target, out, config.precision, config.parity_sequences)
     files = [f"  {path.name:18} {path.stat().st_size:>12,} bytes" for path in sorted(out.iterdir()) if path.is_file()]
     return "\n".join([f"{model.config.subnet.describe()}, {seq_len} tokens, {config.precision}, for {config.target} in {out}:", *files])
+
+
+def write_library_card(
+    model: Bert, lengths: Sequence[int], target: tvm.target.Target, out: pathlib.Path, precision: Precision, sequences: int
+) -> None:
+    """Writes README.md of an exported folder, with how near it is to the model where this machine can run it."""
+    card = library_card(model.config, lengths, target, precision, _parity(model, max(lengths), target, out, sequences))
+    (out / CARD_FILE).write_text(card, encoding="utf-8")
 
 
 def _parity(model: Bert, seq_len: int, target: tvm.target.Target, out: pathlib.Path, sequences: int) -> LibraryParity | str:

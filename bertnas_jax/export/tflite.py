@@ -1,4 +1,4 @@
-"""A trained `Bert` as a .tflite file, float32 or dynamic-range int8, for batch 1 and one sequence length.
+"""A trained `Bert` as a .tflite file, float32, with weights of halves or dynamic-range int8, for batch 1 and one sequence length.
 
 Every tensor has its batch axis folded: products with weights are FULLY_CONNECTED of [L, D],
 attention is BATCH_MATMUL over the heads. LiteRT's XNNPACK delegate takes the whole graph as one
@@ -22,15 +22,27 @@ from bertnas_jax.model.bert import MASKED_SCORE, Attention, Embeddings, FeedForw
 
 INPUT_NAMES = ("input_ids", "attention_mask", "token_type_ids")
 OUTPUT_NAME = "logits"
-DTYPES = ("float32", "int8")
+# What the file of each dtype holds, for who runs it.
+TFLITE_NUMBERS = {
+    "float32": "float32 throughout",
+    "float16": "weights of products in halves, which a GPU's delegate multiplies as they are and a CPU makes float32 of; the rest in float32",
+    "int8": "products with 8-bit weights, their input quantised as they run (dynamic range); the rest in float32",
+}
+DTYPES = tuple(TFLITE_NUMBERS)
 # Source: tensorflow/lite/tools/versioning/op_version.cc: the first with a scale for each output in hybrid FULLY_CONNECTED.
 _HYBRID_VERSION = 12
+
+
+def tflite_file(dtype: str) -> str:
+    """The name of the file that holds a model in that dtype."""
+    return "model.tflite" if dtype == "float32" else f"model_{dtype}.tflite"
 
 
 def export_tflite(model: Bert, seq_len: int, path: pathlib.Path, dtype: str = "float32") -> None:
     """Writes the model as a .tflite file: int32 [1, L] `INPUT_NAMES` in, float32 [1, C] logits out.
 
-    With the `dtype` "int8" the blocks' projections have 8-bit weights, one scale an output, and quantise their input as they
+    With the `dtype` "float16" the weights of products are halves, made float32 of when the file is loaded where the delegate
+    wants that. With "int8" the blocks' projections have 8-bit weights, one scale an output, and quantise their input as they
     run, one scale a token (dynamic range); embeddings, attention, LayerNorms and head stay float32.
 
     Raises:
@@ -91,7 +103,8 @@ class _BertWriter:
         if self._dtype == "int8" and rows > 1:  # the head's few products are not worth their rounding
             inputs = [x, self.graph.int8_constant(kernel.T, "weight"), held]
             return self.graph.call("FULLY_CONNECTED", inputs, (rows, bias.size), _HYBRID_VERSION, asymmetricQuantizeInputs=True)
-        return self.graph.call("FULLY_CONNECTED", [x, self.graph.constant(kernel.T, "weight"), held], (rows, bias.size))
+        weight = self.graph.half_constant(kernel.T, "weight") if self._dtype == "float16" else self.graph.constant(kernel.T, "weight")
+        return self.graph.call("FULLY_CONNECTED", [x, weight, held], (rows, bias.size))
 
     def _layer_norm(self, x: Tensor, norm, width: int) -> Tensor:
         column, full = (self._rows, 1), (self._rows, width)

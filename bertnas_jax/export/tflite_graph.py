@@ -27,7 +27,9 @@ _FILE_IDENTIFIER = b"TFL3"
 _ALIGNMENT = 16  # `force_align: 16` of Buffer.data in schema.fbs
 _MAX_BYTES = 2**31 - 1  # flatbuffers address with signed 32 bits
 _INT8_MAX = 127  # -128 is left out, as the quantisation specification of TensorFlow Lite has it for weights
-_TYPES = {"float32": schema.TensorType.FLOAT32, "int32": schema.TensorType.INT32, "int8": schema.TensorType.INT8}
+# Source: tensorflow/lite/tools/versioning/op_version.cc: the first that takes float16.
+_HALVES_VERSION = 3
+_TYPES = {"float32": schema.TensorType.FLOAT32, "float16": schema.TensorType.FLOAT16, "int32": schema.TensorType.INT32, "int8": schema.TensorType.INT8}
 SIGNATURE = "serving_default"  # the name TensorFlow gives a model's only function
 
 
@@ -75,6 +77,10 @@ class TfliteGraph:
             scale=scale, zeroPoint=np.zeros(len(scale), np.int64), quantizedDimension=0
         )
         return tensor
+
+    def half_constant(self, weights: Float[np.ndarray, "N K"], name: str) -> Tensor:
+        """A float32 tensor that the file holds in halves: what the delegates of GPUs take as it is, and others once."""
+        return self.call("DEQUANTIZE", [self.constant(weights.astype(np.float16), name)], weights.shape, _HALVES_VERSION)
 
     def call(self, operator: str, inputs: Sequence[Tensor], shape: Sequence[int], version: int = 1, **options: object) -> Tensor:
         """The float32 result, of that shape, of a builtin operator by its schema name, e.g. "FULLY_CONNECTED"."""
@@ -144,6 +150,7 @@ def _operator_code(operator: str, version: int) -> schema.OperatorCodeT:
 _OPTIONS = {
     "ADD": "AddOptions",
     "BATCH_MATMUL": "BatchMatMulOptions",
+    "DEQUANTIZE": "DequantizeOptions",
     "DIV": "DivOptions",
     "FULLY_CONNECTED": "FullyConnectedOptions",
     "GATHER": "GatherOptions",

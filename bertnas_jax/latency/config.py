@@ -5,7 +5,9 @@ from __future__ import annotations
 import dataclasses
 
 from bertnas_jax.knobs import check_knobs, knob
+from bertnas_jax.latency.devices import GPU
 
+OUR_INT8 = ("int8_accurate", "int8_fast")  # precisions of the compiler's
 _ACTIONS = ("--list", "--explain", "--new_profile", "--refit", "--validate", "--measure")
 
 
@@ -44,8 +46,9 @@ class LatencyConfig:
     core_set: str = knob("1 large", 'Its cores, such as "1 large + 1 medium", or "gpu".')
     dtype: str = knob(
         "float32",
-        "float32 or int8 on a CPU, float16 on a GPU; of --runtime=tvm float32, int8_accurate or int8_fast.",
-        choices=("float32", "float16", "int8", "int8_accurate", "int8_fast"),
+        "float32, int8 (dynamic range, what is exported) or int8_full (quantised throughout) on a CPU, float16 on a GPU; of --runtime=tvm float32, "
+        "int8_accurate or int8_fast, on a GPU float32.",
+        choices=("float32", "float16", "int8", "int8_full", *OUR_INT8),
     )
     tuning: str = knob("", "A file of python -m bertnas_jax.compiler --tune, by whose tiles --explain prices --runtime=tvm; the package's own if not given.")
     calibration: str = knob("", "A calibration file of --runtime's own kernels, for --explain; the one fitted on phones if it is not given.")
@@ -63,8 +66,11 @@ class LatencyConfig:
             raise ValueError("detect must be given with new_profile, got it alone; add --new_profile=host")
         if self.explain and self.explained_runtime == "c":
             raise ValueError("runtime must be tvm or tflite to be explained, got 'c'; the C library runs the kernels of tvm")
-        if self.explain and self.explained_runtime == "tflite" and (self.dtype.startswith("int8_") or self.tuning):
+        if self.explain and self.explained_runtime == "tflite" and (self.dtype in OUR_INT8 or self.tuning):
             raise ValueError(f"runtime must be tvm for kernels of ours, got tflite with dtype={self.dtype}, tuning={self.tuning!r}; add --runtime=tvm")
+
+        if self.explain and self.calibration and self.core_set == GPU:
+            raise ValueError(f"calibration must be of cores of a CPU, got core_set={self.core_set}; leave it out for the one of phones' GPUs")
 
     @property
     def explained_runtime(self) -> str:

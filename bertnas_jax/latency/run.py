@@ -5,33 +5,46 @@ from __future__ import annotations
 import json
 import pathlib
 import sys
+from typing import TYPE_CHECKING
 
 from bertnas_jax.latency.config import LatencyConfig
-from bertnas_jax.latency.devices import GPU, HOST, DeviceProfile, core_set, described_devices, draft_profile, load_profile
+from bertnas_jax.latency.devices import GPU, HOST, DeviceProfile, described_devices, draft_profile, load_profile
 from bertnas_jax.latency.simulate import (
     CPU_FILE,
     GPU_FILE,
-    KernelWork,
+    Setting,
     Simulation,
-    delegated,
-    encoder_operators,
+    known_by,
     load_cpu_calibration,
-    load_gpu_calibration,
     read_gpu_rows,
     read_phone_rows,
     refit_cpu,
     refit_gpu,
-    simulate_cpu,
-    simulate_gpu,
+    runtime_on,
+    simulate,
 )
 from bertnas_jax.space import Subnet
 
+if TYPE_CHECKING:
+    from bertnas_jax.compiler import Tuning
+
 CPU_DATA, GPU_DATA = "phone_cpu_transformers.csv", "phone_gpu_gemms.csv"
 _BERT_BASE = Subnet.uniform(12, 768, 12, 3072)
-_FOREIGN_CONSTANTS = (
-    "the constants were fitted on TensorFlow Lite's runs, none of our kernels on a phone was ever measured: the interval is "
-    "that of a device never measured, and how our kernels differ from those beyond their loops is not in it"
-)
+_FOREIGN_CONSTANTS = {
+    "tvm on a gpu": (
+        "known: what each launch's loops compute, ask for and move, its work-groups, and the GPU's published peaks; not known: how our kernels of float32 "
+        "from buffers run there, none was ever timed on a phone's GPU. Launches, waiting and the share of the peak are those of TensorFlow Lite's "
+        "products of halves from textures: the interval is that of a GPU never measured, and how the two differ beyond their loops is not in it"
+    ),
+    "tvm": (
+        "the constants were fitted on TensorFlow Lite's runs, none of our kernels on a phone was ever measured: the interval is "
+        "that of a device never measured, and how our kernels differ from those beyond their loops is not in it"
+    ),
+    "tflite": (
+        "dynamic range, as the .tflite of int8 that is exported: its products are priced as those of models quantised throughout, which were "
+        "measured (int8_full), the rest as that of float32; what quantises as the model runs is assumed, so the interval is that of a device never measured"
+    ),
+}
 
 
 def run(config: LatencyConfig) -> str:
@@ -86,38 +99,29 @@ def explain(config: LatencyConfig) -> str:
     """The kernels of the model with what each costs and why, and the sum with its interval."""
     device, runtime = load_profile(config.device), config.explained_runtime
     subnet = Subnet.from_json(pathlib.Path(config.subnet).read_text(encoding="utf-8")) if config.subnet else _BERT_BASE
+    setting = Setting(device, config.core_set, runtime, config.dtype, config.seq_len, _tuning(config.tuning))
+    calibration = load_cpu_calibration(pathlib.Path(config.calibration).expanduser()) if config.calibration else known_by(setting)[0]
+    simulation = simulate(setting, runtime_on(config.core_set, runtime).kernels(setting, subnet), calibration.for_kernels_of(setting.kernels_of))
     about = f"{device.title}, {config.core_set}, {runtime}, {config.dtype}, L={config.seq_len}: {subnet.describe()}"
-    if config.core_set == GPU:
-        if runtime == "tvm":
-            raise ValueError("our kernels must be on a CPU to be priced, got the core set 'gpu'; no run of them on a GPU was ever measured")
-        simulation = simulate_gpu(encoder_operators(subnet, config.seq_len, config.dtype), device, load_gpu_calibration())
-        return f"{about}\n{_table(simulation)}"
-    cores = core_set(device, config.core_set)
-    fitted = load_cpu_calibration(pathlib.Path(config.calibration).expanduser() if config.calibration else CPU_FILE)
-    kernels_of = f"tvm_{config.dtype}" if runtime == "tvm" and config.dtype != "float32" else runtime
-    note = f"\n{_FOREIGN_CONSTANTS}" if fitted.runtime != kernels_of else ""
-    simulation = simulate_cpu(_kernels(config, runtime, device, subnet), cores, fitted.for_kernels_of(kernels_of))
+    note = "" if calibration.runtime == setting.kernels_of else f"\n{_FOREIGN_CONSTANTS[f'{runtime} on a gpu' if config.core_set == GPU else runtime]}"
     return f"{about}\n{_table(simulation)}{note}"
 
 
-def _kernels(config: LatencyConfig, runtime: str, device: DeviceProfile, subnet: Subnet) -> list[KernelWork]:
-    """What the runtime runs on the device's CPU."""
-    if runtime == "tvm":
-        from bertnas_jax.compiler import Tuning  # TVM takes seconds to load
-        from bertnas_jax.latency.simulate.fused_kernels import FusedKernels
+def _tuning(file: str) -> Tuning | None:
+    """The tiles of a file, if there is one."""
+    if not file:
+        return None
+    from bertnas_jax.compiler import Tuning  # TVM takes seconds to load
 
-        tuning = Tuning.load(pathlib.Path(config.tuning).expanduser()) if config.tuning else None
-        return FusedKernels(config.seq_len, config.dtype, device, tuning).kernels(subnet)
-    operators = encoder_operators(subnet, config.seq_len, config.dtype)
-    return delegated(operators) if device.name == HOST else operators
+    return Tuning.load(pathlib.Path(file).expanduser())
 
 
 def _table(simulation: Simulation) -> str:
-    width = max(28, *(len(kernel.work.name) for kernel in simulation.kernels))
-    lines = [f"{'kernel':{width}s} {'runs':>5s} {'MFLOP':>9s} {'KB':>9s} {'bound by':12s} {'us a run':>10s}"]
-    for kernel in simulation.kernels:
-        work = kernel.work
-        size = f"{work.flops / 1e6:9.2f} {work.bytes / 1e3:9.1f}"
-        lines.append(f"{work.name:{width}s} {kernel.times:5d} {size} {kernel.limit:12s} {kernel.us:10.1f}")
+    names = [f"{kernel.work.name}{kernel.work.size}" for kernel in simulation.kernels]
+    width = max(28, *map(len, names))
+    lines = [f"{'kernel':{width}s} {'runs':>5s} {'MFLOP':>9s} {'KB':>9s} {'bound by':12s} {'start us':>10s} {'us a run':>10s}"]
+    for name, kernel in zip(names, simulation.kernels, strict=True):
+        size = f"{kernel.work.flops / 1e6:9.2f} {kernel.work.bytes / 1e3:9.1f}"
+        lines.append(f"{name:{width}s} {kernel.times:5d} {size} {kernel.limit:12s} {kernel.overhead_us:10.1f} {kernel.us:10.1f}")
     total = f"{simulation.total_ms:.1f} ms, 90 % between {simulation.low_ms:.1f} and {simulation.high_ms:.1f}"
     return "\n".join([*lines, f"simulated: {total} (known: {simulation.knowledge})"])

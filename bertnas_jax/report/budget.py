@@ -12,6 +12,8 @@ EVIDENCE = ("measured", "simulated")
 class Limit:
     """A latency limit and the winner's latency there; `latency_ms` is what decides, `speedup_over_bert_base` where it came from, if from there.
 
+    `file` is what the limit is for, in the run folder, or None if it could not be made there; `value` is the winner's score in its numbers.
+
     Of a simulated latency 90 % of cases are from `low_ms` to `high_ms`, and `knowledge` says what that rests on.
     """
 
@@ -30,6 +32,8 @@ class Limit:
     high_ms: float | None
     compliant: bool
     speedup_vs_tflite_bert_base: float
+    file: str | None
+    value: float
 
     def __post_init__(self):
         for name, choices in (("runtime", RUNTIMES), ("evidence", EVIDENCE)):

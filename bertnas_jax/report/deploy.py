@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import shlex
 
+from bertnas_jax.compiler.targets import ANDROID_OPENCL
 from bertnas_jax.flags import config_to_flagfile
 from bertnas_jax.report.results import RunResults
-from bertnas_jax.report.summary import Summary
+from bertnas_jax.report.summary import PhoneLibrary, Summary
 from bertnas_jax.search.config import SearchConfig
 
 # The .tflite needs no code of this package; the library needs the runtime of apache-tvm.
@@ -38,8 +39,9 @@ cd {folder}
 aarch64-linux-gnu-gcc example.c libbertnas.so -Wl,-rpath,'$ORIGIN' -o example
 qemu-aarch64-static -L /usr/aarch64-linux-gnu ./example bertnas.weights 101 2023 102"""
 
+_C_EXPORT = "python -m bertnas_jax.export --workdir=. --target={target} --precision={precision} --out=exported"
 _C_ANDROID = """\
-python -m bertnas_jax.export --workdir=. --target={target} --compiler=aarch64-linux-android34-clang --out=exported
+python -m bertnas_jax.export --workdir=. --target={target} --precision={precision} --compiler=aarch64-linux-android34-clang --out=exported
 cd exported
 aarch64-linux-android34-clang example.c libbertnas.so -Wl,-rpath,'$ORIGIN' -o example
 adb push example libbertnas.so bertnas.weights /data/local/tmp/
@@ -58,31 +60,35 @@ def deploy_steps(run: RunResults) -> Steps:
         ("Python, compiled by TVM for this kind of CPU", _TVM.format(**sizes)),
         ("Android: put winner/model.tflite into the app's assets; winner/README.md has the Kotlin", "cp winner/model.tflite app/src/main/assets/"),
         *_measured_on_phone(summary),
-        *_phone_library(summary),
+        *_phone_libraries(summary),
         ("The search again, or on from where it stopped, from where it was started", search_command(run.config)),
     )
 
 
 def _measured_on_phone(summary: Summary) -> Steps:
     """How to measure a winner whose latency there was simulated."""
-    limit = next((one for one in summary.budget.limits if one.evidence == "simulated" and one.runtime == "tflite" and one.dtype != "int8"), None)
+    limit = next((one for one in summary.budget.limits if one.evidence == "simulated" and one.runtime == "tflite"), None)
     if limit is None:
         return ()
     command = ["python", "-m", "bertnas_jax.latency", "--measure", "--runtime=tflite", "--adb", "--benchmark_model=benchmark_model"]
     command += [f"--device={limit.device}", f"--core_set={limit.cores}", f"--dtype={limit.dtype}", f"--threads={limit.threads}"]
-    command += ["--model_file=winner/model.tflite", "--subnet=winner/subnet.json", f"--seq_len={summary.budget.seq_len}"]
+    command += [f"--model_file={limit.file}", "--subnet=winner/subnet.json", f"--seq_len={summary.budget.seq_len}"]
     return ((f"A {limit.device} by adb: what it takes there, with LiteRT's Android binary benchmark_model in this folder", shlex.join(command)),)
 
 
-def _phone_library(summary: Summary) -> Steps:
-    """The C library for the budget's phones, or why there is none."""
-    library = summary.phone_library
-    if library is None:
-        return ()
-    android = ("C, on a phone: linked by the Android NDK, its tools on the PATH", _C_ANDROID.format(target=library.target))
+def _phone_libraries(summary: Summary) -> Steps:
+    """What our compiler made for the budget's phones, or why it did not."""
+    return tuple(step for library in summary.phone_libraries for step in _phone_library(library))
+
+
+def _phone_library(library: PhoneLibrary) -> Steps:
+    if library.target == ANDROID_OPENCL:
+        return ((f"OpenCL, for the phone's GPU ({library.note}): launches.json says how to run it", f"ls {library.folder}"),)
+    sizes, numbers = {"target": library.target, "precision": library.precision}, library.precision
+    android = (f"C, on a phone, {numbers}: linked by the Android NDK, its tools on the PATH", _C_ANDROID.format(**sizes))
     if library.folder is None:
-        return ((f"C, compiled for the phone's CPU: {library.note}", f"python -m bertnas_jax.export --workdir=. --target={library.target} --out=exported"), android)
-    return ((f"C, compiled for the phone's CPU ({library.note})", _C_HERE.format(folder=library.folder)), android)
+        return ((f"C, compiled for the phone's CPU, {numbers}: {library.note}", _C_EXPORT.format(**sizes)), android)
+    return ((f"C, compiled for the phone's CPU, {numbers} ({library.note})", _C_HERE.format(folder=library.folder)), android)
 
 
 def search_command(config: SearchConfig) -> str:

@@ -58,7 +58,7 @@ def score_facts(run: RunResults) -> Facts:
 
 def _float32_fact(summary: Summary) -> Facts:
     """The winner's score in float32, where the budget is for other numbers."""
-    if summary.parity.tvm_dtype == "float32":
+    if all(limit.dtype == "float32" for limit in summary.budget.limits):
         return []
     return [("winner in float32", figures.score(summary.task.metric, summary.winner.float32_value))]
 

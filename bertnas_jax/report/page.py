@@ -82,7 +82,8 @@ def _budget(summary: Summary) -> str:
         return ""  # all is said above
     note = (
         "A simulated latency is a sum over the model's kernels by a calibrated roofline; nothing ran on that device. "
-        "Its interval is meant for 90 % of cases, by what is known of the device."
+        "Its interval is meant for 90 % of cases, by what is known of the device. The file is what the limit is for; the score is that of all of "
+        "dev in its numbers: of a .tflite run on this machine, of what our compiler makes by the same precision compiled for this machine."
     )
     return _section("The budget, limit by limit", _note(note), budget_table(summary).html())
 

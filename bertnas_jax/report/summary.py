@@ -44,7 +44,7 @@ class Teacher:
 
 @dataclasses.dataclass(frozen=True)
 class Winner:
-    """`value` is its score in the budget's dtype on this machine, `evidence` what `compliant` rests on.
+    """`value` is its score in the numbers that limits are for, the least of several, `evidence` what `compliant` rests on.
 
     `inherited_value` is its score in float32 before its own fine-tuning, `tuned_value` after it; the better one's weights are
     the winner's. Compiled, it takes `weight_bytes` and `arena_bytes` (intermediate results) of memory while it runs.
@@ -98,10 +98,11 @@ class Latency:
 
 @dataclasses.dataclass(frozen=True)
 class PhoneLibrary:
-    """The winner as a C library for a phone's CPU: its folder, or None and why it is not there, and what it is compiled for."""
+    """The winner as our compiler makes it for a phone: its folder, or None and why it is not there, what it is compiled for and in what numbers."""
 
     folder: str | None
     target: str
+    precision: str
     note: str
 
 
@@ -155,7 +156,7 @@ class Summary:
     precisions: tuple[Precision, ...]
     search: Search
     parity: Parity
-    phone_library: PhoneLibrary | None
+    phone_libraries: tuple[PhoneLibrary, ...]
     stages: tuple[Stage, ...]
     device: dict
     versions: dict
@@ -211,7 +212,7 @@ class Summary:
         """How many times as fast as BERT-base on TFLite under the same conditions; None if that is not known."""
         if latency == self.winner_latency:
             return self.speedup_vs_tflite_bert_base
-        dtype = latency.dtype if latency.cores == GPU else "float32"
+        dtype = "float16" if latency.cores == GPU else "float32"
         same = (latency.device, latency.cores, latency.threads, latency.seq_len, latency.source)
         for one in self.latencies:
             if (one.model, one.runtime, one.dtype) == ("bert_base", "tflite", dtype):

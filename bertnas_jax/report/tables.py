@@ -70,8 +70,8 @@ def finalists_table(run: RunResults) -> Table:
 
 def _narrow(summary: Summary) -> str:
     """In what finalists were scored, if not in the supernet's float32."""
-    here = [limit.dtype for limit in summary.budget.limits if limit.evidence == "measured" and limit.dtype != "float32"]
-    return f" in {here[0]}" if here else ""
+    narrow = dict.fromkeys(backend_label(limit) for limit in summary.budget.limits if limit.dtype != "float32")
+    return f" in {' and '.join(narrow)}, the least" if len(narrow) > 1 else "".join(f" in {one}" for one in narrow)
 
 
 def _finalist_cells(one: Finalist, metric: str, measured: bool) -> list[str]:
@@ -120,19 +120,21 @@ def _kernel_cells(name: str, us: float, whole_us: float, calls: int, bound_by: s
 
 def budget_table(summary: Summary) -> Table:
     """A row a limit: what is allowed, what the winner costs and how that is known."""
-    head = ("limit", "known", "of the device", "allowed", "winner", "90 % between", "vs BERT-base on TFLite", "met")
-    rows = [_limit_cells(limit) for limit in summary.budget.limits]
+    metric = summary.winner.metric
+    head = ("limit", "known", "of the device", "file", "allowed", "winner", "90 % between", "vs BERT-base on TFLite", metric, "met")
+    rows = [_limit_cells(limit, metric) for limit in summary.budget.limits]
     for size in summary.budget.sizes:
         amounts = [f"{value:,.6g} {size.unit}" for value in (size.most, size.value)]
-        rows.append((size.name, "counted", "", *amounts, "", "", _yes(size.compliant)))
-    return Table(head, rows, words=3)
+        rows.append((size.name, "counted", "", "", *amounts, "", "", "", _yes(size.compliant)))
+    return Table(head, rows, words=4)
 
 
-def _limit_cells(limit: Limit) -> tuple[str, ...]:
+def _limit_cells(limit: Limit, metric: str) -> tuple[str, ...]:
     between = f"{figures.milliseconds(limit.low_ms)} to {figures.milliseconds(limit.high_ms)} ms" if limit.evidence == "simulated" else ""
     allowed, cost = f"{figures.milliseconds(limit.latency_ms)} ms", f"{figures.milliseconds(limit.winner_ms)} ms"
     speedup = figures.factor(limit.speedup_vs_tflite_bert_base)
-    return (limit_label(limit), limit.evidence, limit.knowledge, allowed, cost, between, speedup, _yes(limit.compliant))
+    file, score = limit.file or "not made here", figures.score(metric, limit.value)
+    return (limit_label(limit), limit.evidence, limit.knowledge, file, allowed, cost, between, speedup, score, _yes(limit.compliant))
 
 
 def _yes(holds: bool) -> str:

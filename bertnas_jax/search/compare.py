@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import pathlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from bertnas_jax.compiler import CompiledModel, compile_model, host_target
 from bertnas_jax.export import export_tflite
@@ -13,7 +13,8 @@ from bertnas_jax.model import Bert
 from bertnas_jax.search.budget import RUNNING_MEMORY, TFLITE_FILE, Budget, Cost, PricedLimit
 from bertnas_jax.search.finalists import meets
 from bertnas_jax.search.job import Job
-from bertnas_jax.search.precisions import BASELINE_INT8, NO_DTYPES, WINNER, best_dtypes, score_variants, winner_variants
+from bertnas_jax.search.evaluated import Precision
+from bertnas_jax.search.precisions import BASELINE_INT8, NO_DTYPES, WINNER, best_dtypes, deployed_variants, score_variants, winner_variants
 from bertnas_jax.search.side_by_side import (
     BERT_BASE,
     REFERENCE,
@@ -41,17 +42,17 @@ def compare_stage(job: Job, exported: Exported, winner: Bert, teacher: Bert, bud
         subnet = winner.config.subnet
         subnets = {"winner": subnet, "teacher": teacher.config.subnet, REFERENCE: BERT_BASE}
         variants = winner_variants(job, winner, exported.library, exported.tflite) if budget.host else {}
-        precisions = score_variants(job, winner, variants) if variants else []
+        precisions = score_variants(job, winner, deployed_variants(job, winner, exported.library, variants))
         timings = _measure(job, variants, teacher) if variants else {}
         records = [record(job, one.model, subnets[one.model], one.runtime, timing, one.dtype) for one, timing in timings.items()]
         records += [one for limit in budget.elsewhere for one in _simulated(limit, subnets)]
         append_records(job.path("latency.jsonl"), records)
-        limits = [_on_limit(limit, subnet, timings) for limit in budget.latencies]
+        limits = [_on_limit(limit, subnet, timings) | _deployed(limit, exported, precisions) for limit in budget.latencies]
         sizes = [_on_size(exported, cost, subnet) for cost in budget.sizes]
         comparison = {
             "latencies": [dataclasses.asdict(one) for one in records],
             "speedup_vs_tflite_bert_base": limits[0]["speedup_vs_tflite_bert_base"],
-            **(best_dtypes(precisions, timings, job.config.budget.precision_tolerance) if precisions else NO_DTYPES),
+            **(best_dtypes(precisions, timings, job.config.budget.precision_tolerance) if timings else NO_DTYPES),
             "precisions": [dataclasses.asdict(one) for one in precisions],
             "compliant": all(one["compliant"] for one in (*limits, *sizes)),
             "limits": limits,
@@ -85,6 +86,13 @@ def _on_limit(limit: PricedLimit, winner: Subnet, timings: Mapping[Variant, Timi
         return fields | _known("measured", timing.median_ms, None, None, compliant, speedup)
     known = limit.simulated(winner)
     return fields | _known("simulated", known.median_ms, known.low_ms, known.high_ms, known.meets, limit.bert_base_ms / known.median_ms)
+
+
+def _deployed(limit: PricedLimit, exported: Exported, precisions: Sequence[Precision]) -> dict:
+    """What the limit is for: the exported file, None where it could not be made here, and the winner's score in its numbers."""
+    place = limit.limit.place
+    value = next(one.value for one in precisions if (one.runtime, one.dtype) == (place.runtime, place.dtype))
+    return {"file": exported.file_for(place), "value": value}
 
 
 def _known(evidence: str, winner_ms: float, low_ms: float | None, high_ms: float | None, compliant: bool, speedup: float) -> dict:

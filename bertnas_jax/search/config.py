@@ -25,8 +25,9 @@ class BudgetConfig:
     limits: tuple[str, ...] = knob(
         (),
         "Further latency limits by commas, each DEVICE/CORES/RUNTIME/DTYPE/TOKENS: MS, such as 'pixel_4/1 large/tflite/float32: 30, "
-        "galaxy_s20/gpu: 25, pixel_6/2 large: 12x'. RUNTIME (tflite; or tvm, our own kernels), DTYPE (float32; float16 on a gpu) and TOKENS (--seq_len) may be left "
-        "out; 12x is a speed-up over BERT-base on TFLite there. Phones are simulated: python -m bertnas_jax.latency --list names them and "
+        "galaxy_s20/gpu: 25, pixel_6/2 large: 12x'. RUNTIME (tflite; or tvm, our own kernels), DTYPE and TOKENS (--seq_len) may be left "
+        "out. DTYPE is float32 or int8 of tflite, float32, int8_accurate or int8_fast of tvm; on a gpu float16 of tflite, float32 of tvm: the "
+        "winner is exported and scored in it. 12x is a speed-up over BERT-base on TFLite there. Phones are simulated: python -m bertnas_jax.latency --list names them and "
         "their cores. This machine is host/2 threads/tvm, its DTYPE --precision or one of its values. The front is drawn over the first limit.",
     )
     device: str = knob("host", "Where --latency_ms or --speedup_over_bert_base counts: 'host', this machine. Phones are given by --limits.")
@@ -35,7 +36,7 @@ class BudgetConfig:
     precision: str = knob(
         "float32",
         "Numbers that products with weights are made of on this machine: the winner is priced, measured, scored and compiled so; int8_accurate "
-        "has 8-bit weights and wider activations, int8_fast bytes for both. The .tflite stays float32.",
+        "has 8-bit weights and wider activations, int8_fast bytes for both. model.tflite stays float32; limits of phones have their own DTYPE.",
         choices=PRECISIONS,
     )
     precision_tolerance: float = knob(

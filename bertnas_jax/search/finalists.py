@@ -12,9 +12,9 @@ from bertnas_jax.latency import Timing, append_records
 from bertnas_jax.train import SupernetScorer
 from bertnas_jax.search.budget import Budget
 from bertnas_jax.search.evaluated import Evaluated, Finalist
-from bertnas_jax.search.job import Job
+from bertnas_jax.search.job import Form, Job
 from bertnas_jax.search.latency_limit import LatencyLimit
-from bertnas_jax.search.precisions import score_on_dev
+from bertnas_jax.search.precisions import score_form, score_on_dev
 from bertnas_jax.search.samplers import InfeasibleBudget
 from bertnas_jax.search.side_by_side import Variant, measure_side_by_side, on_cores_of, record
 from bertnas_jax.search.simulated import simulated_record
@@ -35,7 +35,7 @@ def meets(limit: LatencyLimit, timing: Timing, margin: float) -> bool:
 def run_heat(job: Job, weights: SharedWeights, scorer: SupernetScorer, heat: list[Evaluated], budget: Budget, factor: float) -> list[Finalist]:
     """These Subnets scored on the whole dev split and, for a limit of this machine, built and measured; their prices are times a factor."""
     built = _build(job, weights, [one.subnet for one in heat]) if budget.host else {}
-    scores = {one.subnet: _score(job, scorer, one.subnet, built) for one in tqdm(heat, desc="finalists", unit="subnet")}
+    scores = {one.subnet: _score(job, weights, scorer, one.subnet, built) for one in tqdm(heat, desc="finalists", unit="subnet")}
     timings = _measure(job, built) if built else {}
     records = [record(job, "finalist", subnet, "tvm", timing, job.precision) for subnet, timing in timings.items()]
     records += [simulated_record(limit.limit.place, "finalist", one.subnet) for limit in budget.elsewhere for one in heat]
@@ -52,12 +52,19 @@ def _build(job: Job, weights: SharedWeights, subnets: Iterable[Subnet]) -> dict[
     return built
 
 
-def _score(job: Job, scorer: SupernetScorer, subnet: Subnet, built: Mapping[Subnet, CompiledModel]) -> float:
-    """The score on all of dev, by the compiled model where its numbers are not the shared weights'."""
-    if job.precision == "float32":
-        return scorer.on_dev(subnet)
-    with on_cores_of(job):
-        return score_on_dev(job, built[subnet].run)
+def _score(job: Job, weights: SharedWeights, scorer: SupernetScorer, subnet: Subnet, built: Mapping[Subnet, CompiledModel]) -> float:
+    """The score on all of dev in the numbers of the limits, the least of several: run where they are not the shared weights'."""
+
+    def score(form: Form) -> float:
+        if form.dtype == "float32":
+            return scorer.on_dev(subnet)
+        if built and form == Form("tvm", job.precision):
+            with on_cores_of(job):
+                return score_on_dev(job, built[subnet].run)
+        return score_form(job, extract(weights, job.space, job.bert, subnet), form)
+
+    # Several forms of float32 are one: their logits differ by rounding alone.
+    return min(map(score, {("float32" if form.dtype == "float32" else form): form for form in job.forms}.values()))
 
 
 def _measure(job: Job, built: Mapping[Subnet, CompiledModel]) -> dict[Subnet, Timing]:

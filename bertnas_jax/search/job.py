@@ -14,6 +14,14 @@ from bertnas_jax.search.latency_limit import LatencyLimit, limits_of
 from bertnas_jax.train import RunFolder, TrainJob, read_inputs
 
 
+@dataclasses.dataclass(frozen=True)
+class Form:
+    """A runtime's file of a model, and the numbers that its products with weights are of."""
+
+    runtime: str
+    dtype: str
+
+
 @dataclasses.dataclass(frozen=True, eq=False)
 class Job(TrainJob):
     """A run of the main job; `limits` are those of latencies, `tuning` is what is known before this machine is asked."""
@@ -31,6 +39,11 @@ class Job(TrainJob):
     def precision(self) -> Precision:
         """Of what numbers a model's products with weights are made here."""
         return next((limit.place.dtype for limit in self.limits if limit.place.is_host), "float32")
+
+    @property
+    def forms(self) -> tuple[Form, ...]:
+        """What the limits are for, each once: a winner is as accurate as the least accurate of them."""
+        return tuple(dict.fromkeys(Form(limit.place.runtime, limit.place.dtype) for limit in self.limits))
 
 
 def open_job(config: SearchConfig) -> Job:

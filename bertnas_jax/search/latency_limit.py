@@ -6,11 +6,11 @@ import dataclasses
 import math
 import re
 
-from bertnas_jax.latency.devices import GPU, HOST, core_set, load_profile
-from bertnas_jax.latency.simulate.gpu_roofline import GPU_DTYPE, gpu_of
+from bertnas_jax.latency.devices import GPU, HOST, CoreSet, core_set, load_profile, loads_our_libraries
+from bertnas_jax.latency.simulate import Setting, runtime_on
+from bertnas_jax.latency.simulate.gpu_roofline import gpu_of
 from bertnas_jax.latency.simulate.machine import check_dtype
 from bertnas_jax.search.config import PRECISIONS, BudgetConfig
-from bertnas_jax.search.simulated_runtimes import SIMULATED_RUNTIMES
 
 _FORM = "DEVICE/CORES/RUNTIME/DTYPE/TOKENS: MS"
 _EXAMPLE = '--limits="pixel_4/1 large/tflite/float32: 30"'
@@ -31,6 +31,11 @@ class Place:
     @property
     def is_host(self) -> bool:
         return self.device == HOST
+
+    @property
+    def setting(self) -> Setting:
+        """What is simulated there."""
+        return Setting(load_profile(self.device), self.cores, self.runtime, self.dtype, self.seq_len)
 
     def describe(self) -> str:
         return f"{self.device}, {self.cores}, {self.runtime} {self.dtype}, {self.seq_len} tokens"
@@ -77,7 +82,9 @@ def _check_precision(asked: str, hosts: list[Place]) -> None:
     """Raises ValueError if --precision is for no limit, or not what the limit of the host says."""
     if asked == "float32" or [place.dtype for place in hosts] == [asked]:
         return
-    told = f"one of {hosts[0].dtype}; leave one of them out" if hosts else 'none of this machine; give --latency_ms, or --limits="host/1 thread: 6"'
+    told = f"one of {hosts[0].dtype}; leave one of them out" if hosts else (
+        'none of this machine; give --latency_ms, or --limits="host/1 thread: 6", or a phone\'s limit with its own DTYPE'
+    )
     raise ValueError(f"precision must be that of a limit of the host, got {asked} and {told}")
 
 
@@ -106,23 +113,31 @@ def parse_limit(text: str, seq_len: int, precision: str = "float32") -> LatencyL
     return LatencyLimit(place, 0.0, value) if allowed.strip().endswith("x") else LatencyLimit(place, value)
 
 
-def _place(device: str, cores: str, runtime: str = "", dtype: str = "", *, seq_len: int) -> Place:
-    profile, runtime = load_profile(device), runtime or "tflite"
-    if runtime not in SIMULATED_RUNTIMES:
-        raise ValueError(f"the runtime on {device} must be one of {', '.join(SIMULATED_RUNTIMES)}, got {runtime!r}; others are not simulated")
+def _place(device: str, cores: str, runtime: str = "tflite", dtype: str = "", *, seq_len: int) -> Place:
+    profile = load_profile(device)
     if cores == GPU:
         gpu_of(profile)
-        if not SIMULATED_RUNTIMES[runtime].on_gpu:
-            raise ValueError(f"the runtime on a gpu must be tflite, got {runtime!r} on {device}; give cores of its CPU")
-        if dtype not in ("", GPU_DTYPE):
-            raise ValueError(f"the dtype on a gpu must be {GPU_DTYPE}, got {dtype!r} on {device}; leave it out")
-        return Place(device, GPU, runtime, GPU_DTYPE, 1, seq_len)
-    if dtype and dtype not in SIMULATED_RUNTIMES[runtime].dtypes:
-        known = ", ".join(SIMULATED_RUNTIMES[runtime].dtypes)
-        raise ValueError(f"the dtype of {runtime} on cores must be one of {known}, got {dtype!r} on {device}; others are not priced")
-    chosen = core_set(profile, cores)
-    check_dtype(chosen, dtype or "float32")
-    return Place(device, chosen.describe(), runtime, dtype or "float32", chosen.threads, seq_len)
+    chosen = None if cores == GPU else core_set(profile, cores)
+    dtypes = runtime_on(cores, runtime).dtypes
+    if runtime == "tvm" and not loads_our_libraries(profile):
+        raise ValueError(f"the runtime on {device} must be tflite, got 'tvm'; its system loads no library that our compiler makes")
+    if dtype and dtype not in dtypes:
+        where = "a gpu" if chosen is None else "cores"
+        raise ValueError(f"the dtype of {runtime} on {where} must be one of {', '.join(dtypes)}, got {dtype!r} on {device}; others are not priced or not exported")
+    dtype = dtype or dtypes[0]
+    if chosen is None:
+        return Place(device, GPU, runtime, dtype, 1, seq_len)
+    _check_rates(chosen, runtime, dtype)
+    return Place(device, chosen.describe(), runtime, dtype, chosen.threads, seq_len)
+
+
+def _check_rates(cores: CoreSet, runtime: str, dtype: str) -> None:
+    """Raises ValueError if a core has no rate for the numbers that the runtime's products are of."""
+    if runtime == "tvm":
+        from bertnas_jax.latency.simulate.fused_kernels import product_dtype  # TVM takes seconds to load
+
+        dtype = product_dtype(dtype, cores.device)
+    check_dtype(cores, dtype)
 
 
 def _place_on_host(cores: str, runtime: str = "tvm", dtype: str = "", *, seq_len: int, precision: str) -> Place:

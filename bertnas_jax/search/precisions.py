@@ -1,12 +1,14 @@
-"""The winner in every precision that this machine's runtimes have: what it scores on all of dev, how far its logits are off, and the best.
+"""Models in the numbers that limits are for and that this machine's runtimes have: scores on all of dev, errors of logits, and the best.
 
-The shared weights and the fine-tuned winner are float32: what narrower numbers cost shows in the compiled model alone.
+The shared weights and the fine-tuned winner are float32: what narrower numbers cost shows in the exported model alone. That of a
+phone's limit is run here: a .tflite as it is, our compiler's kernels compiled for this CPU in the same precision.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import pathlib
+import tempfile
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -14,13 +16,13 @@ from tqdm import tqdm
 
 from bertnas_jax.compiler import CompiledModel, compile_model, host_target
 from bertnas_jax.data import Encoded
-from bertnas_jax.export import export_tflite, logit_error, run_examples
+from bertnas_jax.export import export_tflite, logit_error, run_examples, tflite_file
 from bertnas_jax.export.parity import Runner
 from bertnas_jax.latency import Timing
 from bertnas_jax.model import Bert
 from bertnas_jax.search.config import PRECISIONS
 from bertnas_jax.search.evaluated import Precision
-from bertnas_jax.search.job import Job
+from bertnas_jax.search.job import Form, Job
 from bertnas_jax.search.side_by_side import BASELINE, REFERENCE, Variant, on_cores_of, runner_of
 
 PARITY_SENTENCES = 64
@@ -28,6 +30,7 @@ PRECISIONS_FILE = "precisions.json"
 WINNER = "winner"
 BASELINE_INT8 = Variant(REFERENCE, "tflite", "int8")
 _TFLITE_INT8_FILE = "baseline/winner_int8.tflite"
+Made = CompiledModel | pathlib.Path
 
 
 def parity_sentences(job: Job) -> Encoded:
@@ -41,10 +44,40 @@ def score_on_dev(job: Job, run: Runner) -> float:
     return job.feed.task.score(run_examples(run, dev, job.config.budget.seq_len), dev.labels)
 
 
-def winner_variants(job: Job, model: Bert, library: CompiledModel, tflite: pathlib.Path) -> dict[Variant, CompiledModel | pathlib.Path]:
-    """The winner in every precision: its exported files, and what they lack compiled and converted here."""
+def score_form(job: Job, model: Bert, form: Form) -> float:
+    """The score on all of dev of a model made to a form for the purpose."""
+    with tempfile.TemporaryDirectory() as folder:
+        made = _made(job, model, form, pathlib.Path(folder))
+        with on_cores_of(job):
+            return score_on_dev(job, runner_of(job, made))
+
+
+def _made(job: Job, model: Bert, form: Form, folder: pathlib.Path) -> Made:
+    """The model in a form, compiled for this machine or as a file in the folder."""
+    seq_len = job.config.budget.seq_len
+    if form.runtime == "tvm":
+        return compile_model(model, seq_len, host_target(), form.dtype)
+    path = folder / tflite_file(form.dtype)
+    export_tflite(model, seq_len, path, form.dtype)
+    return path
+
+
+def deployed_variants(job: Job, model: Bert, library: CompiledModel, known: Mapping[Variant, Made]) -> dict[Variant, Made]:
+    """What is known, and the winner in every form that a limit is for: its exported files, and what is compiled for phones compiled for this machine."""
+    made = dict(known)
+    for form in job.forms:
+        variant = Variant(WINNER, form.runtime, form.dtype)
+        if form.runtime == "tflite":
+            made[variant] = job.path("winner") / tflite_file(form.dtype)
+        elif variant not in made:
+            made[variant] = library if form.dtype == job.precision else _made(job, model, form, job.path("winner"))
+    return made
+
+
+def winner_variants(job: Job, model: Bert, library: CompiledModel, tflite: pathlib.Path) -> dict[Variant, Made]:
+    """The winner in every precision that is measured here: its exported files, and what they lack compiled and converted here."""
     seq_len, narrow = job.config.budget.seq_len, job.path(_TFLITE_INT8_FILE)
-    made: dict[Variant, CompiledModel | pathlib.Path] = {Variant(WINNER, "tvm", job.precision): library, Variant(WINNER, "tflite"): tflite}
+    made: dict[Variant, Made] = {Variant(WINNER, "tvm", job.precision): library, Variant(WINNER, "tflite"): tflite}
     for precision in tqdm([one for one in PRECISIONS if one != job.precision], desc="winner in other precisions", unit="model"):
         made[Variant(WINNER, "tvm", precision)] = compile_model(model, seq_len, host_target(), precision)
     narrow.parent.mkdir(exist_ok=True)
@@ -52,7 +85,7 @@ def winner_variants(job: Job, model: Bert, library: CompiledModel, tflite: pathl
     return made | {Variant(WINNER, "tflite", "int8"): narrow}
 
 
-def score_variants(job: Job, model: Bert, variants: Mapping[Variant, CompiledModel | pathlib.Path]) -> list[Precision]:
+def score_variants(job: Job, model: Bert, variants: Mapping[Variant, Made]) -> list[Precision]:
     """Each variant's score and errors; in float32 the score is the model's, from whose logits theirs differ by rounding alone."""
     if not job.folder.has(PRECISIONS_FILE):
         sentences, seq_len = parity_sentences(job), job.config.budget.seq_len

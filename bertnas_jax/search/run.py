@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from bertnas_jax.latency import LatencyRecord
 from bertnas_jax.search.compare import compare_stage
 from bertnas_jax.search.config import SearchConfig
 from bertnas_jax.search.job import Job, open_job
 from bertnas_jax.search.latencies import latency_stage
 from bertnas_jax.search.other_samplers import samplers_stage
 from bertnas_jax.search.rounds import rounds_stage
-from bertnas_jax.search.summary import summarise, value_in_budget
+from bertnas_jax.search.summary import summarise
 from bertnas_jax.search.tuned import tuning_stage
 from bertnas_jax.search.winner import export_stage, winner_stage, write_card
 from bertnas_jax.search.winner_kernels import write_kernel_costs
@@ -56,7 +55,7 @@ def _run(job: Job, watch: Stopwatch) -> dict:
         exported = export_stage(job, winner)
     with watch.stage("comparison", "winner, teacher and BERT-base side by side"):
         comparison = compare_stage(job, exported, winner, teacher.model, budget)
-        write_card(job, winner, [LatencyRecord.from_fields(fields) for fields in comparison["latencies"]], value_in_budget(job, comparison))
+        write_card(job, winner, comparison)
     if config.sampler.compare_samplers:
         with watch.stage("samplers", f"what {', '.join(config.sampler.compare_samplers)} find in as many evaluations"):
             samplers_stage(job, scorer, budget)

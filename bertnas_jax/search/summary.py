@@ -49,7 +49,7 @@ def summarise(job: Job, teacher: Teacher, winner: Bert, comparison: dict, export
         "teacher": _facts(job, job.bert.subnet) | {"metric": task.metric, "value": teacher.value},
         "winner": _facts(job, subnet) | {"metric": task.metric, "compliant": comparison["compliant"], "evidence": _evidence(comparison)}
         | scores
-        | {"value": value_in_budget(job, comparison), "float32_value": scores["value"]}
+        | {"value": value_in_budget(comparison), "float32_value": scores["value"]}
         | {"weight_bytes": exported.memory.weight_bytes, "arena_bytes": exported.memory.arena_bytes},
         "latencies": comparison["latencies"],
         **{name: comparison[name] for name in _FROM_COMPARISON},
@@ -67,7 +67,7 @@ def summarise(job: Job, teacher: Teacher, winner: Bert, comparison: dict, export
             "wall_s": seconds.get("search", 0.0),
         },
         "parity": exported.parity,
-        "phone_library": exported.phone_library,
+        "phone_libraries": exported.phone_libraries,
         "stages": [{"name": name, "wall_s": round(value, 1)} for name, value in seconds.items()],
         "peak_memory_gb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e9, 2),  # Linux counts KiB
         "device": {name: _text(value) for name, value in dataclasses.asdict(describe_host()).items()},
@@ -75,10 +75,9 @@ def summarise(job: Job, teacher: Teacher, winner: Bert, comparison: dict, export
     }
 
 
-def value_in_budget(job: Job, comparison: dict) -> float:
-    """The winner's score on all of dev in the precision of the budget: of the compiled model, if that is not float32."""
-    told = (one["value"] for one in comparison["precisions"] if (one["runtime"], one["dtype"]) == ("tvm", job.precision))
-    return next(told, job.folder.read_json("winner.json")["value"])
+def value_in_budget(comparison: dict) -> float:
+    """The winner's score on all of dev in the numbers that limits are for, the least of several."""
+    return min(limit["value"] for limit in comparison["limits"])
 
 
 def _early_stop(job: Job, evaluated: Sequence[Evaluated]) -> dict[str, int]:

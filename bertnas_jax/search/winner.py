@@ -11,12 +11,13 @@ import jax
 
 from bertnas_jax.compiler import CompiledModel, host_target, load_compiled
 from bertnas_jax.compiler.memory_plan import RunningMemory
-from bertnas_jax.export import CardFacts, TfliteModel, library_file, logit_error, model_card, write_bundle
+from bertnas_jax.export import CardFacts, TfliteModel, library_file, logit_error, model_card, tflite_file, write_bundle
 from bertnas_jax.latency import LatencyRecord
 from bertnas_jax.model import Bert, load_checkpoint, read_config, save_checkpoint
 from bertnas_jax.search.job import Job
+from bertnas_jax.search.latency_limit import Place
 from bertnas_jax.search.memory import memory_of
-from bertnas_jax.search.phone_library import write_phone_library
+from bertnas_jax.search.phone_libraries import folder_for, write_phone_libraries
 from bertnas_jax.search.precisions import parity_sentences
 from bertnas_jax.space import Subnet
 from bertnas_jax.supernet import SharedWeights, extract
@@ -46,19 +47,26 @@ def winner_stage(job: Job, weights: SharedWeights, scorer: SupernetScorer, teach
 
 @dataclasses.dataclass(frozen=True)
 class Exported:
-    """The winner's .tflite file, its library, loaded again, how far their logits are from the model's, and its memory; the library for phones."""
+    """The winner's .tflite file, its library, loaded again, how far their logits are from the model's, and its memory; what is compiled for phones."""
 
     tflite: pathlib.Path
     library: CompiledModel
+    library_name: str
     parity: dict
-    phone_library: dict | None
+    phone_libraries: list[dict]
     memory: RunningMemory
+
+    def file_for(self, place: Place) -> str | None:
+        """What a limit's latency is that of: a file or folder of the run, None if it could not be made here."""
+        if place.is_host:
+            return f"winner/{self.library_name}"
+        return f"winner/{tflite_file(place.dtype)}" if place.runtime == "tflite" else folder_for(place, self.phone_libraries)
 
 
 def export_stage(job: Job, model: Bert) -> Exported:
     """Writes `winner/` if it is not there, loads its two files, and compares them with the model on dev sentences.
 
-    For a limit on the CPU of a phone a C library is there too, if it can be linked here.
+    What limits of phones are for is there too: .tflite files of other numbers, C libraries if they can be linked here, OpenCL.
     """
     budget, folder, target = job.config.budget, job.path("winner"), host_target()
     if not job.folder.has(_MEMORY_FILE):
@@ -66,19 +74,22 @@ def export_stage(job: Job, model: Bert) -> Exported:
     memory = RunningMemory(**job.folder.read_json(_MEMORY_FILE))
     if not folder.exists():
         write_bundle(model, folder, job.checkpoint, budget.seq_len, target, _card_facts(job, model.config.subnet))
-    tflite, library = folder / "model.tflite", load_compiled(folder / library_file(target, job.precision))
+    name = library_file(target, job.precision)
+    tflite, library = folder / tflite_file("float32"), load_compiled(folder / name)
     if not job.folder.has("parity.json"):
         sentences, errors = parity_sentences(job), {}
         for name, run in (("tflite", TfliteModel(tflite, job.threads).run), ("tvm", library.run)):
             error = logit_error(model, run, sentences, budget.seq_len)
             errors |= {f"{name}_max_abs_err": error.max_abs, f"{name}_rms_err": error.rms}
         job.folder.write_json("parity.json", errors | {"tvm_dtype": job.precision, "sentences": len(sentences)})
-    return Exported(tflite, library, job.folder.read_json("parity.json"), write_phone_library(job, model), memory)
+    return Exported(tflite, library, name, job.folder.read_json("parity.json"), write_phone_libraries(job, model), memory)
 
 
-def write_card(job: Job, model: Bert, latencies: Sequence[LatencyRecord], library_value: float | None) -> None:
-    """Writes the card of `winner/` again, with the latencies and the library's score that are known by now."""
-    facts = dataclasses.replace(_card_facts(job, model.config.subnet, latencies), library_value=library_value)
+def write_card(job: Job, model: Bert, comparison: dict) -> None:
+    """Writes the card of `winner/` again, with the latencies and the scores in other numbers that are known by now."""
+    latencies = [LatencyRecord.from_fields(fields) for fields in comparison["latencies"]]
+    narrow = {(one["runtime"], one["dtype"]): one["value"] for one in comparison["precisions"] if one["dtype"] != "float32"}
+    facts = dataclasses.replace(_card_facts(job, model.config.subnet, latencies), narrow_values=narrow)
     card = model_card(facts, model.config.subnet, model.config.vocabulary, job.config.budget.seq_len, library_file(host_target(), job.precision))
     job.folder.write_text("winner/README.md", card)
 
@@ -95,5 +106,11 @@ def _card_facts(job: Job, subnet: Subnet, latencies: Sequence[LatencyRecord] = (
         latencies,
         job.space.kept_layers(subnet.depth),
         precision=job.precision,
+        tflite_dtypes=_tflite_dtypes(job),
         running_bytes=memory.total_bytes,
     )
+
+
+def _tflite_dtypes(job: Job) -> tuple[str, ...]:
+    """The numbers of the .tflite files: float32, and those that limits are for."""
+    return tuple(dict.fromkeys(["float32", *(form.dtype for form in job.forms if form.runtime == "tflite")]))

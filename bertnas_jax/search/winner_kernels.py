@@ -47,7 +47,4 @@ def _short(signature: str) -> str:
 
 
 def _simulated(kernel: PricedKernel) -> KernelCost:
-    work = kernel.work
-    product = f" {work.rows}x{work.inner} to {work.rows}x{work.columns}" if work.rows else ""
-    batch = f", {work.batch} at once" if work.batch > 1 else ""
-    return KernelCost(f"{work.name}{product}{batch}", kernel.times, kernel.us, kernel.limit)
+    return KernelCost(f"{kernel.work.name}{kernel.work.size}", kernel.times, kernel.us, kernel.limit)

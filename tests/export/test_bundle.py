@@ -61,14 +61,16 @@ def test_the_cards_python_runs(bundle, monkeypatch, capsys):
 
 
 def test_a_narrow_library_is_named_and_told(model, tokenizer_folder, encoded, tmp_path):
-    facts = dataclasses.replace(FACTS, precision="int8_accurate", library_value=0.8765)
+    facts = dataclasses.replace(FACTS, precision="int8_accurate", tflite_dtypes=("float32", "int8"), narrow_values={("tvm", "int8_accurate"): 0.8765})
     write_bundle(model, tmp_path / "winner", tokenizer_folder, 16, host_target(), facts)
     library = tmp_path / "winner" / library_file(host_target(), "int8_accurate")
     assert library.name == library_file(host_target()).replace(".so", "_int8_accurate.so")
     error = logit_error(model, load_compiled(library).run, encoded, 16)
     assert 1e-4 < error.rms < 0.1 * np.abs(run_examples(TfliteModel(tmp_path / "winner" / "model.tflite").run, encoded, 16)).max()
     card = (tmp_path / "winner" / "README.md").read_text()
-    assert "made of whole numbers (int8_accurate), the checkpoint and the .tflite are float32; accuracy of the library on the dev split: 0.8765" in card
+    assert "made of whole numbers (int8_accurate), the checkpoint and model.tflite are float32; accuracy on the dev split, run so: 0.8765" in card
+    assert "`model_int8.tflite`: products with 8-bit weights" in card and "float16" not in card
+    assert {path.name for path in (tmp_path / "winner").glob("*.tflite")} == {"model.tflite", "model_int8.tflite"}
     assert f'load_module("{library.name}")' in card
 
 

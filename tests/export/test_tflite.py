@@ -42,4 +42,25 @@ def test_same_model_same_file(model, tmp_path):
 
 def test_another_dtype_is_refused(model, tmp_path):
     with pytest.raises(ValueError, match="dtype must be one of"):
-        export_tflite(model, 8, tmp_path / "model.tflite", "float16")
+        export_tflite(model, 8, tmp_path / "model.tflite", "int4")
+
+
+def _halved(path, value):
+    return value.astype(jnp.float16).astype(jnp.float32) if path[-1] == "kernel" else value
+
+
+def test_halves_are_the_models_with_weights_rounded_to_them(model, tmp_path):
+    """The oracle is JAX on weights that NumPy rounded; the biases, LayerNorms and embeddings stay float32."""
+    export_tflite(model, 8, tmp_path / "half.tflite", "float16")
+    export_tflite(model, 8, tmp_path / "whole.tflite")
+    graph, state = nnx.split(model)
+    flat = nnx.to_flat_state(state)
+    rounded = nnx.merge(graph, nnx.from_flat_state([(path, leaf.replace(_halved(path, leaf[...]))) for path, leaf in flat]))
+    weights = [leaf[...].size for path, leaf in flat if path[-1] == "kernel"]
+    inputs, loaded = make_inputs(8, [1] * 6 + [0] * 2), TfliteModel(tmp_path / "half.tflite")
+    got, expected, exact = loaded.run(*inputs), *(logits_of(one, *map(jnp.asarray, inputs)) for one in (rounded, model))
+    np.testing.assert_allclose(got, expected, atol=1e-5)
+    assert np.abs(got - exact).max() > 1e-5, "they were rounded"
+    saved = (tmp_path / "whole.tflite").stat().st_size - (tmp_path / "half.tflite").stat().st_size
+    assert 0 < 2 * sum(weights) - saved < 400 * len(weights), "two bytes a weight, but for an operator and a tensor each"
+    assert loaded.partitions == 1 and set(loaded.operators_left_out()) <= {"GATHER", "CAST"}

@@ -35,6 +35,12 @@ def test_our_own_kernels_are_explained_and_what_is_not_known_is_said():
     assert "known: specifications" in shown and "fitted on TensorFlow Lite's runs" in shown
 
 
+def test_our_own_launches_on_a_gpu_are_explained_and_what_is_not_known_is_said():
+    shown = latency("--explain", "--runtime=tvm", "--device=galaxy_s20", "--core_set=gpu", "--seq_len=16").stdout
+    assert "fused_packed_gemm_add, " in shown and "x 64 items" in shown and "B local" in shown and "operands" in shown
+    assert "known: specifications" in shown and "none was ever timed on a phone's GPU" in shown
+
+
 def test_this_machine_is_detected():
     profile = parse_profile("host", json.loads(latency("--new_profile=host", "--detect").stdout))
     assert profile.cpu.clusters[0].clock_ghz.basis == "measured"
@@ -53,7 +59,9 @@ def test_a_draft_is_a_profile():
         (["--explain", "--device=pixel5"], "the nearest are pixel_"),
         (["--explain", "--core_set=2 large"], "which has 1 large"),
         (["--explain", "--runtime=tvm", "--dtype=int8"], "our kernels must be in float32"),
-        (["--explain", "--runtime=tvm", "--core_set=gpu"], "our kernels must be on a CPU"),
+        (["--explain", "--runtime=tvm", "--core_set=gpu", "--dtype=int8_fast"], "our kernels on a GPU must be in float32"),
+        (["--explain", "--runtime=tvm", "--core_set=gpu", "--device=raspberry_pi_4"], "raspberry_pi_4 must have a GPU in its profile"),
+        (["--explain", "--calibration=any.json", "--core_set=gpu"], "calibration must be of cores of a CPU"),
         (["--explain", "--runtime=c"], "runtime must be tvm or tflite to be explained"),
         (["--list", "--detect"], "detect must be given with new_profile"),
         (["--explain", "--dtype=float16"], "float16 is priced on GPUs"),

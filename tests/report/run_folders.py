@@ -35,14 +35,14 @@ def on_phone(model, median_ms, device="pixel_4", cores="1 large", dtype="float32
 LIMIT = {
     "device": "host", "cores": "1 thread", "runtime": "tvm", "dtype": "float32", "threads": 1, "seq_len": 32, "latency_ms": 9.0,
     "speedup_over_bert_base": None, "evidence": "measured", "knowledge": "", "winner_ms": 8.0, "low_ms": None, "high_ms": None,
-    "compliant": True, "speedup_vs_tflite_bert_base": 20.0,
+    "compliant": True, "speedup_vs_tflite_bert_base": 20.0, "file": "winner/model_example.so", "value": 0.8189,
 }  # fmt: skip
 PHONE_LIMIT = LIMIT | {
     "device": "pixel_4", "cores": "1 large", "runtime": "tflite", "latency_ms": 30.0, "evidence": "simulated",
-    "knowledge": "measured cores", "winner_ms": 25.0, "low_ms": 22.5, "high_ms": 27.5, "speedup_vs_tflite_bert_base": 16.0,
+    "knowledge": "measured cores", "file": "winner/model.tflite", "winner_ms": 25.0, "low_ms": 22.5, "high_ms": 27.5, "speedup_vs_tflite_bert_base": 16.0,
 }  # fmt: skip
 GPU_LIMIT = PHONE_LIMIT | {
-    "device": "galaxy_s20", "cores": "gpu", "dtype": "float16", "latency_ms": 6.0, "knowledge": "specifications", "winner_ms": 3.0,
+    "device": "galaxy_s20", "cores": "gpu", "dtype": "float16", "file": "winner/model_float16.tflite", "value": 0.8178, "latency_ms": 6.0, "knowledge": "specifications", "winner_ms": 3.0,
     "low_ms": 1.5, "high_ms": 5.9, "speedup_vs_tflite_bert_base": 14.0,
 }  # fmt: skip
 FILE_LIMIT = {"name": "float32 .tflite", "unit": "MB", "most": 12.0, "value": 10.5, "compliant": True}
@@ -82,7 +82,7 @@ SUMMARY = {
     "parity": {
         "tflite_max_abs_err": 2.5e-6, "tflite_rms_err": 1.5e-6, "tvm_max_abs_err": 3.5e-6, "tvm_rms_err": 1.6e-6, "tvm_dtype": "float32", "sentences": 16,
     },
-    "phone_library": None,
+    "phone_libraries": [],
     "stages": [{"name": "teacher", "wall_s": 40.0}, {"name": "search", "wall_s": 75.0}],
     "device": {"cpu": "Example CPU 3000", "cores": 2, "isa": ["avx2", "fma"], "memory_gib": None},
     "versions": {"jax": "0.0.1"},
@@ -134,7 +134,7 @@ def in_dtypes():
     narrow = [("winner", "tvm", "int8_fast", 4.0), ("winner", "tvm", "int8_accurate", 5.0), ("winner", "tflite", "int8", 8.0), ("bert_base", "tflite", "int8", 100.0)]
     scores = [("tvm", "int8_fast", 0.8144), ("tflite", "float32", 0.8189), ("tvm", "float32", 0.8189), ("tvm", "int8_accurate", 0.8178), ("tflite", "int8", 0.8167)]
     return {
-        "budget": limited(dtype="int8_fast", winner_ms=4.0, speedup_vs_tflite_bert_base=40.0),
+        "budget": limited(dtype="int8_fast", file="winner/model_example_int8_fast.so", value=0.8144, winner_ms=4.0, speedup_vs_tflite_bert_base=40.0),
         "latencies": [*LATENCIES, *(latency(model, runtime, ms, ms) | {"dtype": dtype} for model, runtime, dtype, ms in narrow)],
         "winner": {"value": 0.8144},
         "parity": {"tvm_max_abs_err": 0.025, "tvm_rms_err": 0.014, "tvm_dtype": "int8_fast"},
@@ -182,7 +182,7 @@ def for_phones(*limits, sizes=(), library=None):
     latencies += [on_phone("winner", 3.0, "galaxy_s20", "gpu", "float16"), on_phone("bert_base", 42.0, "galaxy_s20", "gpu", "float16")]
     return {
         "budget": {"limits": list(limits or [PHONE_LIMIT]), "sizes": list(sizes)}, "latencies": latencies, "speedup_vs_tflite_bert_base": 16.0,
-        "winner": {"evidence": "simulated"}, "phone_library": library,
+        "winner": {"evidence": "simulated"}, "phone_libraries": [library] if library else [],
     }  # fmt: skip
 
 

@@ -13,7 +13,7 @@ pytestmark = pytest.mark.slow
 
 @pytest.mark.parametrize("kind", ["host", "phones"])
 def test_it_opens_without_a_network_and_fits_a_screen_and_a_phone(tmp_path, kind):
-    library = {"folder": "winner/android-arm64", "target": "android-arm64", "note": "android-arm64, linked for glibc"}
+    library = {"folder": "winner/android-arm64", "target": "android-arm64", "precision": "float32", "note": "android-arm64, linked for glibc"}
     phones = for_phones(PHONE_LIMIT, GPU_LIMIT, sizes=[FILE_LIMIT], library=library)
     changes = missed() if kind == "host" else {"finalists": PHONE_FINALISTS, "kernels": PHONE_KERNELS, **phones}
     folder = write_run(tmp_path / "run", **changes)

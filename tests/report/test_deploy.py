@@ -10,9 +10,9 @@ from bertnas_jax.latency.config import LatencyConfig
 from bertnas_jax.report.deploy import deploy_steps
 from bertnas_jax.report.read_run import read_run
 from bertnas_jax.search import SearchConfig
-from tests.report.run_folders import PHONE_FINALISTS, PHONE_LIMIT, for_phones, write_run
+from tests.report.run_folders import PHONE_FINALISTS, PHONE_LIMIT, for_phones, on_phone, write_run
 
-LIBRARY = {"folder": "winner/android-arm64", "target": "android-arm64", "note": "linked for glibc"}
+LIBRARY = {"folder": "winner/android-arm64", "target": "android-arm64", "precision": "int8_fast", "note": "linked for glibc"}
 
 
 def parsed(command, config_type):
@@ -30,10 +30,14 @@ def test_the_search_is_told_with_all_that_was_asked(run):
     assert parsed(command, SearchConfig) == run.config and "--evaluations" not in command
 
 
-def test_a_run_for_a_phone_says_how_to_measure_it_there(tmp_path):
-    told = deploy_steps(read_run(write_run(tmp_path / "run", finalists=PHONE_FINALISTS, **for_phones(PHONE_LIMIT, library=LIBRARY))))
+@pytest.mark.parametrize(("dtype", "file"), [("float32", "winner/model.tflite"), ("int8", "winner/model_int8.tflite")])
+def test_a_run_for_a_phone_says_how_to_measure_what_its_limit_is_for(tmp_path, dtype, file):
+    changes = for_phones(PHONE_LIMIT | {"dtype": dtype, "file": file}, library=LIBRARY)
+    changes["latencies"] += [on_phone("winner", 25.0, dtype=dtype)]
+    told = deploy_steps(read_run(write_run(tmp_path / "run", finalists=PHONE_FINALISTS, **changes)))
     config = parsed(next(code for name, code in told if name.startswith("A pixel_4 by adb")), LatencyConfig)
     assert (config.device, config.core_set, config.runtime, config.seq_len, config.adb) == ("pixel_4", "1 large", "tflite", 32, True)
+    assert (config.dtype, config.model_file) == (dtype, file)
 
 
 @pytest.mark.parametrize("folder", ["winner/android-arm64", None])
@@ -41,8 +45,14 @@ def test_a_library_is_for_what_it_was_compiled_for(tmp_path, folder):
     library = LIBRARY | {"folder": folder, "target": "android-arm64-nodot"}
     told = deploy_steps(read_run(write_run(tmp_path / "run", finalists=PHONE_FINALISTS, **for_phones(library=library))))
     exports = [line for _, code in told for line in code.splitlines() if "bertnas_jax.export" in line]
-    assert len(exports) == (1 if folder else 2) and all("--target=android-arm64-nodot" in line for line in exports)
+    assert len(exports) == (1 if folder else 2) and all("--target=android-arm64-nodot --precision=int8_fast" in line for line in exports)
     assert any(code.startswith("cd winner/android-arm64\n") for _, code in told) == bool(folder)
+
+
+def test_kernels_for_a_gpu_are_where_they_were_written(tmp_path):
+    library = {"folder": "winner/android-opencl", "target": "android-opencl", "precision": "float32", "note": "OpenCL C"}
+    told = deploy_steps(read_run(write_run(tmp_path / "run", finalists=PHONE_FINALISTS, **for_phones(library=library))))
+    assert [code for name, code in told if name.startswith("OpenCL, for the phone's GPU")] == ["ls winner/android-opencl"]
 
 
 def test_a_run_for_this_machine_has_nothing_for_phones_but_the_file(run):

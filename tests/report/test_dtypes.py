@@ -41,7 +41,7 @@ def test_the_page_says_which_numbers_the_budget_is_for(tmp_path):
     text = page(read_run(write_run(tmp_path / "run", **in_dtypes())))
     for figure in (
         "4.00 ms on host by TVM int8_fast with 1 thread", "81.4 % accuracy (teacher 83.5 %)", "The winner in every dtype", "latency, TVM int8_fast",
-        "TVM int8_fast</dt><dd>2.5e-02, root mean square 1.4e-02", "winner in float32", "supernet in int8_fast, all of dev",
+        "TVM int8_fast</dt><dd>2.5e-02, root mean square 1.4e-02", "winner in float32", "supernet in TVM int8_fast, all of dev",
     ):  # fmt: skip
         assert figure in text, figure
 

@@ -94,14 +94,14 @@ def test_a_device_of_any_name_cannot_become_markup(run):
 
 
 def test_every_limit_of_a_budget_for_phones_is_told(tmp_path):
-    library = {"folder": None, "target": "android-arm64", "note": "no C library for android-arm64: install gcc-aarch64-linux-gnu"}
+    library = {"folder": None, "target": "android-arm64", "precision": "int8_fast", "note": "no C library for android-arm64: install gcc-aarch64-linux-gnu"}
     changes = for_phones(PHONE_LIMIT, GPU_LIMIT, sizes=[FILE_LIMIT], library=library)
     text = Document(page(read_run(write_run(tmp_path / "run", finalists=PHONE_FINALISTS, **changes)))).text
     for told in (
         "Budget: 30.0 ms on pixel_4, 1 large, TFLite float32, 32 tokens; 6.00 ms on galaxy_s20, gpu, TFLite float16, 32 tokens; 12 MB",
         "90 % between 22.5 and 27.5 ms, budget 30.0 ms, simulated", "The budget, limit by limit", "22.5 to 27.5 ms", "1.50 to 5.90 ms",
-        "measured cores", "specifications", "14.0x", "10.5 MB", "25.0 (22.5 to 27.5)", "simulator ms", "no C library for android-arm64",
-        "617 of 1,234 (50 %), all priced",
+        "measured cores", "specifications", "14.0x", "10.5 MB", "25.0 (22.5 to 27.5)", "simulator ms", "no C library for android-arm64", "winner/model_float16.tflite", "supernet in TFLite float16, all of dev",
+        "--target=android-arm64 --precision=int8_fast", "617 of 1,234 (50 %), all priced",
     ):  # fmt: skip
         assert told in text, told
     assert "measured ms" not in text

@@ -35,7 +35,7 @@ def test_help_teaches():
         (["--workdir=x", "--latency_ms=5", "--task=./nowhere"], "nowhere"),
         (["--workdir=x", "--latency_ms=5", "--sampler=tpe"], "value should be one of <controller|nsga2|evolution|predictor|random|uniform>"),
         (["--workdir=x", "--limits=pixel_4/1 huge: 30"], "core set must be of pixel_4, which has 1 large, 3 medium, 4 small, got '1 huge'"),
-        (["--workdir=x", "--limits=pixel_4/1 large/onnx: 30"], "the runtime on pixel_4 must be one of tflite, tvm, got 'onnx'"),
+        (["--workdir=x", "--limits=pixel_4/1 large/onnx: 30"], "the runtime on cores must be one of tflite, tvm, got 'onnx'"),
         (["--workdir=x", "--latency_ms=5", "--device=pixel_4"], "device must be host, got 'pixel_4'; give a phone's limit as --limits="),
         (["--latency_ms=5"], "workdir must name a folder"),
         (["--workdir=x"], "a budget must be given"),

@@ -14,6 +14,7 @@ from bertnas_jax.latency.devices.profile import (
     device_names,
     has_dot,
     load_profile,
+    loads_our_libraries,
     parse_profile,
 )
 
@@ -35,5 +36,6 @@ __all__ = [
     "draft_profile",
     "has_dot",
     "load_profile",
+    "loads_our_libraries",
     "parse_profile",
 ]

@@ -89,6 +89,11 @@ def has_dot(profile: DeviceProfile) -> bool:
     return all(int8 is not None and int8.value >= DOT_FACTOR * float32.value for int8, float32 in rates)
 
 
+def loads_our_libraries(profile: DeviceProfile) -> bool:
+    """True if its system loads a shared library for Linux or Android, and OpenCL: not Apple's."""
+    return not profile.cpu.clusters[0].core.startswith("Apple-")
+
+
 def described_devices(folder: pathlib.Path = FOLDER) -> tuple[str, ...]:
     """The devices that have a file in the folder."""
     return tuple(sorted(path.stem for path in folder.glob("*.json")))

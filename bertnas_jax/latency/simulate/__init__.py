@@ -20,7 +20,8 @@ from bertnas_jax.latency.simulate.constants import FusedConstants
 from bertnas_jax.latency.simulate.cross_validation import HeldOut, hold_out
 from bertnas_jax.latency.simulate.gpu_rows import GpuFit, GpuTable, calibrate_gpu, read_gpu_rows
 from bertnas_jax.latency.simulate.phone_rows import PhoneRow, read_phone_rows
-from bertnas_jax.latency.simulate.price_table import PriceTable, tflite_price_table, tvm_price_table
+from bertnas_jax.latency.simulate.price_table import PriceTable
+from bertnas_jax.latency.simulate.runtimes import Setting, SimulatedRuntime, known_by, price_table, runtime_on, simulate
 from bertnas_jax.latency.simulate.simulation import PricedKernel, Simulation, price_on_cpu, simulate_cpu, simulate_gpu
 from bertnas_jax.latency.simulate.tflite_operators import delegated, encoder_operators
 from bertnas_jax.latency.simulate.work import KernelWork
@@ -39,6 +40,8 @@ __all__ = [
     "PhoneTable",
     "PriceTable",
     "PricedKernel",
+    "Setting",
+    "SimulatedRuntime",
     "Simulation",
     "calibrate",
     "calibrate_gpu",
@@ -46,17 +49,19 @@ __all__ = [
     "encoder_operators",
     "fit_device",
     "hold_out",
+    "known_by",
     "load_cpu_calibration",
     "load_gpu_calibration",
     "price_on_cpu",
+    "price_table",
     "read_gpu_rows",
     "read_phone_rows",
     "refit_cpu",
     "refit_gpu",
+    "runtime_on",
+    "simulate",
     "simulate_cpu",
     "simulate_gpu",
-    "tflite_price_table",
-    "tvm_price_table",
     "validate_cpu",
     "validate_gpu",
 ]

@@ -8,26 +8,23 @@ int8 is of the numbers that the target's dot instruction takes: bytes, in two pa
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Collection, Iterator
 
 import tvm
 
-from bertnas_jax.compiler import KernelNest, Tuning, describe_kernels, trace_model
+from bertnas_jax.compiler import KernelNest, Tuning, describe_kernels
+from bertnas_jax.compiler.integer_dot import integer_dots
 from bertnas_jax.compiler.products import Product
 from bertnas_jax.compiler.targets import ANDROID_ARM64, ANDROID_ARM64_PLAIN, named_target
 from bertnas_jax.latency.devices import HOST, DeviceProfile, has_dot
-from bertnas_jax.latency.fill_table import stand_in
-from bertnas_jax.latency.kernel_parts import KernelCounts, decompose
-from bertnas_jax.latency.kernel_table import Conditions
+from bertnas_jax.latency.simulate.compiled_kernels import CompiledKernels
 from bertnas_jax.latency.simulate.work import BYTES, KernelWork
-from bertnas_jax.space import SearchSpace, Subnet
 
 PRICED = ("float32", "int8_accurate", "int8_fast")
 
 
-class FusedKernels:
-    """The kernels of Subnets compiled for a device in a precision of `PRICED`; `works` are those of every kernel met, by its signature.
+class FusedKernels(CompiledKernels):
+    """The kernels of Subnets compiled for a device's CPU in a precision of `PRICED`.
 
     Products are tiled by `tuning`, or the one around what is asked, or the package's own for that CPU; `without` names what
     the compiler leaves out (pipeline.OPTIONAL), to tell what it gains.
@@ -41,47 +38,28 @@ class FusedKernels:
     ):
         if precision not in PRICED:
             raise ValueError(f"our kernels must be in {', '.join(PRICED)} to be priced, got {precision!r}; price int8 and float16 by --runtime=tflite")
-        self._seq_len, self._precision, self._target = seq_len, precision, _target_of(device)
+        super().__init__(seq_len)
+        self._precision, self._target = precision, named_target(target_name(device))
         self._tuning, self._without = tuning, tuple(without)
-        self.works: dict[str, tuple[KernelWork, ...]] = {}
 
-    def counts(self, subnet: Subnet) -> KernelCounts:
-        """How often each kernel of the Subnet runs, by signature."""
-        return Counter(self._calls(subnet))
-
-    def kernels(self, subnet: Subnet) -> list[KernelWork]:
-        """The works of one run of the Subnet, in the order they run."""
-        return [work for signature in self._calls(subnet) for work in self.works[signature]]
-
-    def _calls(self, subnet: Subnet) -> Iterator[str]:
-        module = trace_model(stand_in(subnet, Conditions(self._seq_len, threads=1)), self._seq_len)
+    def described(self, module: tvm.IRModule) -> Iterator[tuple[str, tuple[KernelWork, ...]]]:
         for nest in describe_kernels(module, self._target, self._precision, self._tuning, self._without):
-            if nest.kernel.signature not in self.works:
-                self.works[nest.kernel.signature] = tuple(works_of(nest))
-            yield nest.kernel.signature
+            yield nest.kernel.signature, tuple(works_of(nest))
 
 
-class SpaceKernels:
-    """The kernels of every Subnet of a space, from those of a few that are lowered."""
-
-    def __init__(self, space: SearchSpace, seq_len: int, precision: str, device: DeviceProfile, tuning: Tuning | None = None):
-        fused = FusedKernels(seq_len, precision, device, tuning)
-        self.parts, self.works = decompose(space, fused.counts), fused.works
-
-    def of(self, subnet: Subnet) -> tuple[tuple[KernelWork, int], ...]:
-        """The works of a Subnet with how often each runs.
-
-        Raises:
-          ValueError: the Subnet has a size that the space has not.
-        """
-        return tuple((work, times) for signature, times in self.parts.kernels(subnet).items() for work in self.works[signature])
-
-
-def _target_of(device: DeviceProfile) -> tvm.target.Target:
-    """What is compiled for to run there: a core without dot products would not know those instructions."""
+def target_name(device: DeviceProfile) -> str:
+    """What is compiled for to run on its CPU: a core without dot products would not know those instructions."""
     if device.name == HOST:
-        return named_target(HOST)
-    return named_target(ANDROID_ARM64 if has_dot(device) else ANDROID_ARM64_PLAIN)
+        return HOST
+    return ANDROID_ARM64 if has_dot(device) else ANDROID_ARM64_PLAIN
+
+
+def product_dtype(precision: str, device: DeviceProfile) -> str:
+    """The numbers that products with weights are of there, whose rate a core must have."""
+    if precision == "float32":
+        return precision
+    with named_target(target_name(device)):
+        return integer_dots()[precision].weight_dtype
 
 
 def works_of(nest: KernelNest) -> Iterator[KernelWork]:

@@ -105,9 +105,13 @@ def price_gpu(
     moved = _BYTES * (rows * inner + inner * columns + rows * columns)
     behind = gpu.dram_gb_s * constants.memory_factor * np.exp(deviation.memory)
     memory_us = moved / np.minimum(behind, gpu.texture_gb_s) / 1e3
-    smaller = (gpu.float16_gflops / _REFERENCE_GFLOPS) ** -constants.launch_exponent
-    launch_us = np.broadcast_to(constants.launch_us * smaller * np.exp(deviation.launch), np.shape(busy_us))
-    return GpuPrice(launch_us + busy_us + memory_us, launch_us, waiting_us, arithmetic_us, memory_us)
+    started_us = np.broadcast_to(launch_us(gpu.float16_gflops, constants, deviation), np.shape(busy_us))
+    return GpuPrice(started_us + busy_us + memory_us, started_us, waiting_us, arithmetic_us, memory_us)
+
+
+def launch_us(float16_gflops: Value, constants: GpuConstants, deviation: GpuDeviation) -> Value:
+    """What starting a kernel costs on GPUs of such peaks."""
+    return constants.launch_us * (float16_gflops / _REFERENCE_GFLOPS) ** -constants.launch_exponent * np.exp(deviation.launch)
 
 
 def _whole(channels: Float[np.ndarray, " e"]) -> Float[np.ndarray, " e"]:

@@ -12,7 +12,7 @@ from bertnas_jax.latency.devices import CoreSet, core_set, described_devices, lo
 from bertnas_jax.latency.simulate.tflite_operators import attention_operators, ffn_operators, patch_embedding
 from bertnas_jax.latency.simulate.work import KernelWork
 
-_DTYPES = {"fp32": "float32", "int8": "int8"}
+_DTYPES = {"fp32": "float32", "int8": "int8_full"}
 _PATCH, _SIZE = re.compile(r"patch(\d+)"), re.compile(r"(\d+)(?:-in\d+k)?$")
 _COLOURS = 3
 

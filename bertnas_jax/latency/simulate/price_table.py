@@ -9,18 +9,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 from jaxtyping import Float, Int
 
-from bertnas_jax.latency.devices import CoreSet
 from bertnas_jax.latency.kernel_parts import KernelCounts
-from bertnas_jax.latency.simulate.calibrate import CpuFit
-from bertnas_jax.latency.simulate.simulation import price_on_cpu
 from bertnas_jax.latency.simulate.tflite_operators import attention_operators, ffn_operators, outside_operators
-from bertnas_jax.latency.simulate.work import KernelWork
+from bertnas_jax.latency.simulate.work import Work
 from bertnas_jax.space import SearchSpace, Subnet
 
 if TYPE_CHECKING:
-    from bertnas_jax.compiler import Tuning  # TVM takes seconds to load
+    from bertnas_jax.latency.simulate.compiled_kernels import CompiledKernels  # TVM takes seconds to load
 
-PriceKernels = Callable[[Sequence[KernelWork]], float]  # microseconds of all of them
+PriceKernels = Callable[[Sequence[Work]], float]  # microseconds of all of them
 
 
 @dataclasses.dataclass(frozen=True)
@@ -59,16 +56,7 @@ class PriceTable:
         return total
 
 
-def tflite_price_table(space: SearchSpace, seq_len: int, dtype: str, cores: CoreSet, fit: CpuFit) -> PriceTable:
-    """The table of TensorFlow Lite's operators on these cores.
-
-    Raises:
-      ValueError: a core has no rate for the dtype.
-    """
-    return fill_price_table(space, seq_len, dtype, lambda kernels: float(price_on_cpu(kernels, cores, fit).total_us.sum()))
-
-
-def fill_price_table(space: SearchSpace, seq_len: int, dtype: str, price_us: PriceKernels) -> PriceTable:
+def tflite_price_table(space: SearchSpace, seq_len: int, dtype: str, price_us: PriceKernels) -> PriceTable:
     """The table of TensorFlow Lite's operators by any price of kernels that adds up."""
     head_dim = space.teacher.head_dim
     return _filled(
@@ -79,27 +67,25 @@ def fill_price_table(space: SearchSpace, seq_len: int, dtype: str, price_us: Pri
     )
 
 
-def tvm_price_table(
-    space: SearchSpace, seq_len: int, precision: str, cores: CoreSet, fit: CpuFit, tuning: Tuning | None = None
-) -> PriceTable:
-    """The table of our compiler's kernels on these cores: some one- and two-block Subnets are lowered, seconds each.
+def compiled_price_table(space: SearchSpace, compiled: CompiledKernels, price_us: PriceKernels) -> PriceTable:
+    """The same of our compiler's kernels: some one- and two-block Subnets are lowered, seconds each.
 
     Raises:
-      ValueError: the compiler's kernels of that precision have no price, or a core no rate for their products.
+      ValueError: the kernels of a Subnet of unequal blocks are not the sum of its parts.
     """
-    from bertnas_jax.latency.simulate.fused_kernels import SpaceKernels  # TVM takes seconds to load
+    from bertnas_jax.latency.simulate.compiled_kernels import SpaceKernels  # TVM takes seconds to load
 
-    kernels = SpaceKernels(space, seq_len, precision, cores.device, tuning)
-    call_us = {signature: float(price_on_cpu(works, cores, fit).total_us.sum()) for signature, works in kernels.works.items()}
+    kernels = SpaceKernels(space, compiled)
+    call_us = {signature: price_us(works) for signature, works in kernels.works.items()}
 
-    def price_us(counts: KernelCounts) -> float:
+    def sum_us(counts: KernelCounts) -> float:
         return sum(times * call_us[signature] for signature, times in counts.items())
 
     return _filled(
         space,
-        lambda hidden: price_us(kernels.parts.outside[hidden]),
-        lambda hidden, heads: price_us(kernels.parts.blocks[hidden, heads]),
-        lambda hidden, ffn: price_us(kernels.parts.ffn_changes[hidden, ffn]),
+        lambda hidden: sum_us(kernels.parts.outside[hidden]),
+        lambda hidden, heads: sum_us(kernels.parts.blocks[hidden, heads]),
+        lambda hidden, ffn: sum_us(kernels.parts.ffn_changes[hidden, ffn]),
     )
 
 

@@ -6,6 +6,7 @@ import dataclasses
 import math
 from collections import Counter
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -17,16 +18,21 @@ from bertnas_jax.latency.simulate.cpu_roofline import CpuPrice, price_cpu
 from bertnas_jax.latency.simulate.gpu_roofline import GPU_DTYPE, GpuDeviation, GpuMachine, gpu_of, price_gpu
 from bertnas_jax.latency.simulate.gpu_rows import GpuFit
 from bertnas_jax.latency.simulate.machine import SLOTS, check_dtype, cpu_machine
-from bertnas_jax.latency.simulate.work import KernelWork, WorkBatch
+from bertnas_jax.latency.simulate.opencl_roofline import price_opencl
+from bertnas_jax.latency.simulate.work import KernelWork, Work, WorkBatch
+
+if TYPE_CHECKING:
+    from bertnas_jax.compiler.gpu_launches import GpuLaunch  # TVM takes seconds to load
 
 
 @dataclasses.dataclass(frozen=True)
 class PricedKernel:
-    """A kernel, how often it runs, what one run takes and what that time mostly goes to."""
+    """A kernel or a launch of one, how often it runs, what one run takes, what of it is starting it, and what it mostly goes to."""
 
-    work: KernelWork
+    work: Work
     times: int
     us: float
+    overhead_us: float
     limit: str
 
 
@@ -72,7 +78,7 @@ def simulate_cpu(kernels: Sequence[KernelWork], cores: CoreSet, calibration: Cal
     """
     counts = Counter(kernels)
     price = price_on_cpu(list(counts), cores, calibration.fit)
-    return _simulation(counts, price.total_us, price.limits(), calibration, calibration.knowledge(cores))
+    return _simulation(counts, price.total_us, price.overhead_us, price.limits(), calibration, calibration.knowledge(cores))
 
 
 def simulate_gpu(kernels: Sequence[KernelWork], device: DeviceProfile, calibration: Calibration) -> Simulation:
@@ -86,11 +92,25 @@ def simulate_gpu(kernels: Sequence[KernelWork], device: DeviceProfile, calibrati
         if kernel.dtype != GPU_DTYPE:
             raise ValueError(f"dtype on a GPU must be {GPU_DTYPE}, got {kernel.dtype!r} of {kernel.name}; price it on cores of the CPU")
     machine, deviation = GpuMachine.of([gpu]), fit.deviation(gpu.name)
-    total_us, limits = _gpu_us(list(counts), machine, fit, deviation)
-    return _simulation(counts, total_us, limits, calibration, calibration.gpu_knowledge(gpu.name))
+    total_us, started_us, limits = _gpu_us(list(counts), machine, fit, deviation)
+    return _simulation(counts, total_us, started_us, limits, calibration, calibration.gpu_knowledge(gpu.name))
 
 
-def _gpu_us(kernels: Sequence[KernelWork], machine: GpuMachine, fit: GpuFit, deviation: GpuDeviation) -> tuple[np.ndarray, list[str]]:
+def simulate_opencl(launches: Sequence[GpuLaunch], device: DeviceProfile, calibration: Calibration) -> Simulation:
+    """The launches of one run of our own kernels on the device's GPU, by the constants of another runtime's.
+
+    Raises:
+      ValueError: the device has no GPU.
+    """
+    gpu, counts = gpu_of(device), Counter(launches)
+    price = price_opencl(list(counts), gpu, calibration.fit.constants, calibration.fit.deviation(gpu.name))
+    return _simulation(counts, price.total_us, price.launch_us, price.limits(), calibration, calibration.gpu_knowledge(gpu.name))
+
+
+def _gpu_us(
+    kernels: Sequence[KernelWork], machine: GpuMachine, fit: GpuFit, deviation: GpuDeviation
+) -> tuple[np.ndarray, np.ndarray, list[str]]:
+    """Of each kernel all of its time, what of it is the launch, and what bounds it."""
     work = WorkBatch.of(kernels)
     # A batch of products fills the GPU as one with as many rows; an elementwise kernel is a product of no steps.
     price = price_gpu(np.maximum(1, work.batch) * work.rows, work.inner, work.columns, machine, fit.constants, deviation)
@@ -98,11 +118,12 @@ def _gpu_us(kernels: Sequence[KernelWork], machine: GpuMachine, fit: GpuFit, dev
     moved_us = work.moved_bytes / np.minimum(behind, machine.texture_gb_s) / 1e3
     is_product = work.rows > 0
     limits = [limit if product else "memory" for limit, product in zip(price.limits(), is_product, strict=True)]
-    return np.where(is_product, price.total_us, price.launch_us + moved_us), limits
+    return np.where(is_product, price.total_us, price.launch_us + moved_us), price.launch_us, limits
 
 
-def _simulation(counts: Counter, total_us, limits: Sequence[str], calibration: Calibration, knowledge: str) -> Simulation:
+def _simulation(counts: Counter, total_us, overhead_us, limits: Sequence[str], calibration: Calibration, knowledge: str) -> Simulation:
     priced = tuple(
-        PricedKernel(work, times, float(us), limit) for (work, times), us, limit in zip(counts.items(), total_us, limits, strict=True)
+        PricedKernel(work, times, float(us), float(started_us), limit)
+        for (work, times), us, started_us, limit in zip(counts.items(), total_us, overhead_us, limits, strict=True)
     )
     return Simulation(priced, knowledge, calibration.half_width(knowledge))

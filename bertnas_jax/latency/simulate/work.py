@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
+from typing import Protocol
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
@@ -14,6 +15,23 @@ BYTES = {"float32": 4, "float16": 2, "int8": 1, "int16": 2}  # of one number
 # an element is one float operation in a loop over vectors.
 COUNTED_KINDS = ("plain_float32", "plain_int8", "scale_float32", "scale_int8", "softmax_float32", "softmax_int8")
 ELEMENT_KINDS = ("none", *COUNTED_KINDS, "vector")
+
+
+class Work(Protocol):
+    """What is told of anything that is priced: KernelWork, or a launch on a GPU (compiler/gpu_launches.py)."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def flops(self) -> float: ...
+
+    @property
+    def bytes(self) -> int: ...
+
+    @property
+    def size(self) -> str:
+        """What follows the name where kernels of one name are told apart."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -63,6 +81,12 @@ class KernelWork:
         tile = (self.tile_rows, self.tile_columns, self.swept_columns)
         if min(tile) < 0 or (0 in tile and any(tile)) or self.swept_columns > self.columns:
             raise ValueError(f"{self.name} must have a tile and at most {self.columns} swept columns or none, got {tile}; give all three")
+
+    @property
+    def size(self) -> str:
+        """The sizes of its products."""
+        product = f" {self.rows}x{self.inner} to {self.rows}x{self.columns}" if self.rows else ""
+        return product + (f", {self.batch} at once" if self.batch > 1 else "")
 
     @property
     def flops(self) -> float:

@@ -11,7 +11,7 @@ from bertnas_jax.compiler import GemmShape, GemmTile, Kernel, KernelNest, Tuning
 from bertnas_jax.compiler.products import Product
 from bertnas_jax.latency import describe_host
 from bertnas_jax.latency.devices import Cluster, Cpu, DeviceProfile, Figure, core_set, load_profile
-from bertnas_jax.latency.simulate import KernelWork, load_cpu_calibration, simulate_cpu, tvm_price_table
+from bertnas_jax.latency.simulate import KernelWork, Setting, load_cpu_calibration, price_table, simulate_cpu
 from bertnas_jax.latency.simulate.fused_kernels import FusedKernels, works_of
 from bertnas_jax.space import Layer, SearchSpace, Subnet
 from tests.conftest import REPOSITORY
@@ -62,7 +62,7 @@ def test_our_weights_are_streamed_once_where_xnnpack_passes_over_them_again():
 @pytest.mark.parametrize("precision", ["float32", "int8_accurate"])
 def test_the_table_is_the_price_of_lowered_modules(precision):
     cores, calibration, rng = core_set(PIXEL, "1 large + 1 medium"), load_cpu_calibration(), random.Random(0)
-    table = tvm_price_table(SPACE, 16, precision, cores, calibration.fit)
+    table = price_table(Setting(PIXEL, "1 large + 1 medium", "tvm", precision, 16), SPACE)
     unequal = Subnet(64, 32, (Layer(2, 48), Layer(1, 96), Layer(2, 96)))
     subnets = [SPACE.smallest, SPACE.largest, unequal, *(SPACE.sample(rng) for _ in range(4))]
     kernels = FusedKernels(16, precision, PIXEL)

@@ -12,7 +12,7 @@ def write(path, soc="Snapdragon 855", threads="2 (1large+1med)", model="vit-base
 
 def test_a_row_is_a_model_on_cores(tmp_path):
     (row,) = read_phone_rows(write(tmp_path / "rows.csv"))
-    assert (row.device, row.cores.describe(), row.dtype, row.latency_ms) == ("pixel_4", "1 large + 1 medium", "int8", 500)
+    assert (row.device, row.cores.describe(), row.dtype, row.latency_ms) == ("pixel_4", "1 large + 1 medium", "int8_full", 500)
     patches = row.kernels[-1][0]
     assert (patches.rows, patches.inner, patches.columns) == (14 * 14, 3 * 16 * 16, 768)
 

@@ -3,24 +3,23 @@ import random
 import numpy as np
 import pytest
 
-from bertnas_jax.latency.devices import core_set, load_profile
-from bertnas_jax.latency.simulate import encoder_operators, load_cpu_calibration, simulate_cpu
-from bertnas_jax.latency.simulate.price_table import tflite_price_table
+from bertnas_jax.latency.devices import load_profile
+from bertnas_jax.latency.simulate import Setting, encoder_operators, price_table, simulate
 from bertnas_jax.space import SearchSpace, Subnet
 
 SPACE = SearchSpace(Subnet.uniform(6, 384, 6, 1536), (2, 4, 6), (192, 384), (2, 4, 6), (512, 1024, 1536))
 
 
-@pytest.mark.parametrize("dtype", ["float32", "int8"])
-def test_the_table_is_the_sum_of_the_kernels(dtype):
-    cores, calibration, rng = core_set(load_profile("galaxy_s20"), "1 large + 1 medium"), load_cpu_calibration(), random.Random(0)
-    table = tflite_price_table(SPACE, 64, dtype, cores, calibration.fit)
+@pytest.mark.parametrize(("cores", "dtype"), [("1 large + 1 medium", "float32"), ("1 large + 3 medium", "int8"), ("gpu", "float16")])
+def test_the_table_is_the_sum_of_the_kernels(cores, dtype):
+    setting, rng = Setting(load_profile("galaxy_s20"), cores, "tflite", dtype, 64), random.Random(0)
+    table = price_table(setting, SPACE)
     subnets = [SPACE.smallest, SPACE.largest, *(SPACE.sample(rng) for _ in range(60))]
-    summed = [simulate_cpu(encoder_operators(subnet, 64, dtype), cores, calibration).total_ms for subnet in subnets]
+    summed = [simulate(setting, encoder_operators(subnet, 64, dtype)).total_ms for subnet in subnets]
     np.testing.assert_allclose(table.price_ms(*table.encode(subnets)), summed, rtol=1e-12)
 
 
 def test_a_subnet_of_another_space_is_refused():
-    table = tflite_price_table(SPACE, 64, "float32", core_set(load_profile("pixel_4"), "1 large"), load_cpu_calibration().fit)
+    table = price_table(Setting(load_profile("pixel_4"), "1 large", "tflite", "float32", 64), SPACE)
     with pytest.raises(ValueError, match="must be of the search space"):
         table.encode([Subnet.uniform(12, 768, 12, 3072)])

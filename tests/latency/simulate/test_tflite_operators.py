@@ -4,10 +4,13 @@ from collections import Counter
 
 import numpy as np
 import pytest
+from ai_edge_litert.interpreter import Interpreter
 
-from bertnas_jax.latency.simulate.tflite_operators import attention_operators, ffn_operators
+from bertnas_jax.export import export_tflite
+from bertnas_jax.latency import Conditions, stand_in
+from bertnas_jax.latency.simulate.tflite_operators import attention_operators, encoder_operators, ffn_operators
+from bertnas_jax.space import Layer, Subnet
 
-pytestmark = pytest.mark.slow
 HIDDEN, HEADS, FFN, SEQ_LEN = 32, 2, 64, 10
 FREE = {"RESHAPE", "RSQRT", "DELEGATE"}  # no copy, or a number a token; added by the interpreter
 
@@ -38,6 +41,20 @@ def block(tf):
     return run
 
 
+def test_products_of_int8_are_those_of_the_file_that_is_exported(tmp_path):
+    subnet = Subnet(32, 16, (Layer(2, 64), Layer(1, 48)))
+    export_tflite(stand_in(subnet, Conditions(SEQ_LEN, threads=1)), SEQ_LEN, tmp_path / "model.tflite", "int8")
+    narrow = [tensor["shape"] for tensor in Interpreter(str(tmp_path / "model.tflite")).get_tensor_details() if tensor["dtype"] == np.int8]
+    works = encoder_operators(subnet, SEQ_LEN, "int8")
+    products = [work for work in works if work.dtype == "int8"]
+    assert Counter((work.columns, work.inner) for work in products) == Counter(map(tuple, narrow))
+    quantised = [work.moved_bytes for work in works if work.name == "QUANTIZE"]
+    assert quantised == [work.rows * work.inner * 5 for work in products], "4 bytes of a float read, one of a whole number written"
+    others = [work for work in works if work.dtype != "int8" and work.name != "QUANTIZE"]
+    assert Counter(others) == Counter(work for work in encoder_operators(subnet, SEQ_LEN, "float32") if not work.name.startswith("FULLY_CONNECTED"))
+
+
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")  # TensorFlow's own
 def test_the_operators_are_the_converters():
     tf = pytest.importorskip("tensorflow", reason="the converter is TensorFlow's, an extra of the tests")
