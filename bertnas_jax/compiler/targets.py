@@ -19,7 +19,7 @@ _ARM64 = {
     ANDROID_ARM64_PLAIN: {"mcpu": "cortex-a73", "mattr": ["+neon"]},  # Armv8.0-A, as phones of before 2018 have it
 }
 # Work-items of a group that Adreno and Mali (128 to 1024, by the kernel's registers) all start.
-_WORK_GROUP = 128
+WORK_GROUP = 128
 _ARM64_TRIPLE = "aarch64-linux-gnu"
 _ARM64_COMPILER = "aarch64-linux-gnu-gcc"
 ANDROID_OPENCL = "android-opencl"
@@ -57,7 +57,7 @@ def named_target(name: str) -> tvm.target.Target:
     if name == "host":
         return host_target()
     if name == ANDROID_OPENCL:
-        return tvm.target.Target({"kind": "opencl", "max_num_threads": _WORK_GROUP, "host": {"kind": "llvm"}})
+        return tvm.target.Target({"kind": "opencl", "max_num_threads": WORK_GROUP, "host": {"kind": "llvm"}})
     if name not in _ARM64:
         raise ValueError(f"a target must be one of {', '.join(TARGETS)}, got {name!r}; choose one of those")
     return tvm.target.Target({"kind": "llvm", "mtriple": _ARM64_TRIPLE, **_ARM64[name]})

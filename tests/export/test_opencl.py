@@ -1,4 +1,5 @@
 import json
+import math
 import re
 
 import jax.numpy as jnp
@@ -8,7 +9,7 @@ import pytest
 from bertnas_jax.compiler import trace_model
 from bertnas_jax.compiler.opencl import lower_opencl
 from bertnas_jax.compiler.pipeline import OPTIONAL
-from bertnas_jax.compiler.targets import ANDROID_OPENCL, named_target
+from bertnas_jax.compiler.targets import ANDROID_OPENCL, WORK_GROUP, named_target
 from bertnas_jax.export import opencl_files
 from bertnas_jax.export.opencl_files import LAUNCHES_FILE, OPENCL_WEIGHTS_FILE, SOURCE_FILE, write_opencl
 from bertnas_jax.export.opencl_process import run_opencl
@@ -98,6 +99,7 @@ def test_every_launch_is_of_a_kernel_of_the_source_with_its_arguments(folder, pl
     for launch in launches:
         assert len(launch["arguments"]) == parameters[launch["kernel"]]
         assert all(size % group == 0 for size, group in zip(launch["global"], launch["local"], strict=True))
+        assert math.prod(launch["local"]) <= WORK_GROUP, "some phones' GPUs start no larger group"
         assert all(0 <= number < len(plan["buffers"]) for number in launch["arguments"])
 
 
