@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from bertnas_jax.latency import Conditions, KernelTable, Provenance, decompose
-from bertnas_jax.latency.devices import core_set, load_profile
-from bertnas_jax.latency.simulate import load_cpu_calibration, tflite_price_table
+from bertnas_jax.latency.devices import load_profile
+from bertnas_jax.latency.simulate import Setting, price_table
 from bertnas_jax.search.cost_table import CostTable, Population, count_of
 from bertnas_jax.space import SearchSpace, Subnet, Vocabulary, count_flops, count_parameters
 from tests.latency.test_kernel_parts import SPACE as KERNEL_SPACE
@@ -27,7 +27,7 @@ def test_a_sum_over_blocks_is_exact(name):
 
 
 def test_the_simulators_table_is_taken_over():
-    prices = tflite_price_table(SPACE, 32, "float32", core_set(load_profile("pixel_4"), "1 large"), load_cpu_calibration().fit)
+    prices = price_table(Setting(load_profile("pixel_4"), "1 large", "tflite", "float32", 32), SPACE)
     table, subnets = CostTable.of_prices(prices), [SPACE.smallest, SPACE.largest, SPACE.sample(random.Random(0))]
     np.testing.assert_allclose([table.of(subnet) for subnet in subnets], prices.price_ms(*prices.encode(subnets)), rtol=1e-14)
 
