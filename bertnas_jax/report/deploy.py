@@ -83,7 +83,7 @@ def _phone_libraries(summary: Summary) -> Steps:
 
 def _phone_library(library: PhoneLibrary) -> Steps:
     if library.target == ANDROID_OPENCL:
-        return ((f"OpenCL, for the phone's GPU ({library.note}): launches.json says how to run it", f"ls {library.folder}"),)
+        return ((f"OpenCL, for the phone's GPU ({library.note}); its driver, README.md beside it, names the device here", f"python {library.folder}/run_model.py"),)
     sizes, numbers = {"target": library.target, "precision": library.precision}, library.precision
     android = (f"C, on a phone, {numbers}: linked by the Android NDK, its tools on the PATH", _C_ANDROID.format(**sizes))
     if library.folder is None:

@@ -52,7 +52,7 @@ def test_a_library_is_for_what_it_was_compiled_for(tmp_path, folder):
 def test_kernels_for_a_gpu_are_where_they_were_written(tmp_path):
     library = {"folder": "winner/android-opencl", "target": "android-opencl", "precision": "float32", "note": "OpenCL C"}
     told = deploy_steps(read_run(write_run(tmp_path / "run", finalists=PHONE_FINALISTS, **for_phones(library=library))))
-    assert [code for name, code in told if name.startswith("OpenCL, for the phone's GPU")] == ["ls winner/android-opencl"]
+    assert [code for name, code in told if name.startswith("OpenCL, for the phone's GPU")] == ["python winner/android-opencl/run_model.py"]
 
 
 def test_a_run_for_this_machine_has_nothing_for_phones_but_the_file(run):
