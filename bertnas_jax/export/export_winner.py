@@ -42,20 +42,24 @@ def export_winner(config: ExportConfig) -> str:
     target = named_target(config.target)
     model = load_checkpoint(winner, sizes, jax.random.key(0))
     lengths = bucket_lengths(seq_len) if config.shorter else (seq_len,)
-    if is_opencl(target):
-        write_opencl(model, lengths, target, out)
-    else:
-        with _tuning_for(run, target):
-            write_c_library(model, lengths, target, out, config.compiler, config.precision)
-    write_library_card(model, lengths, target, out, config.precision, config.parity_sequences)
+    with _tuning_for(run, target):
+        write_library(model, lengths, target, out, config.precision, config.parity_sequences, config.compiler)
     files = [f"  {path.name:18} {path.stat().st_size:>12,} bytes" for path in sorted(out.iterdir()) if path.is_file()]
     return "\n".join([f"{model.config.subnet.describe()}, {seq_len} tokens, {config.precision}, for {config.target} in {out}:", *files])
 
 
-def write_library_card(
-    model: Bert, lengths: Sequence[int], target: tvm.target.Target, out: pathlib.Path, precision: Precision, sequences: int
+def write_library(
+    model: Bert, lengths: Sequence[int], target: tvm.target.Target, out: pathlib.Path, precision: Precision, sequences: int, compiler: str = ""
 ) -> None:
-    """Writes README.md of an exported folder, with how near it is to the model where this machine can run it."""
+    """Writes OpenCL C or a C library, as the target has it, with README.md: how near it is to the model where this machine can run it.
+
+    Raises:
+      MissingToolError: there is no C compiler that links for the target.
+    """
+    if is_opencl(target):
+        write_opencl(model, lengths, target, out)
+    else:
+        write_c_library(model, lengths, target, out, compiler, precision)
     card = library_card(model.config, lengths, target, precision, _parity(model, max(lengths), target, out, sequences))
     (out / CARD_FILE).write_text(card, encoding="utf-8")
 

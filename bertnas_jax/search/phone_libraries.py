@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 import pathlib
-import shutil
 from collections.abc import Sequence
 
 from bertnas_jax.compiler import bucket_lengths
-from bertnas_jax.compiler.targets import ANDROID_OPENCL, c_compiler, named_target
-from bertnas_jax.export import write_c_library, write_opencl
-from bertnas_jax.export.export_winner import write_library_card
+from bertnas_jax.compiler.targets import ANDROID_OPENCL, MissingToolError, is_opencl, named_target
+from bertnas_jax.export.export_winner import write_library
 from bertnas_jax.latency.devices import GPU, load_profile, loads_our_libraries
 from bertnas_jax.latency.simulate.fused_kernels import target_name
 from bertnas_jax.model import Bert
@@ -56,19 +54,12 @@ def write_phone_libraries(job: Job, model: Bert) -> list[dict]:
 
 
 def _write(job: Job, model: Bert, wanted: PhoneTarget) -> dict:
-    target, lengths, folder = named_target(wanted.target), bucket_lengths(job.config.budget.seq_len), job.path(wanted.folder)
-    if wanted.target == ANDROID_OPENCL:
-        shutil.rmtree(folder, ignore_errors=True)
-        write_opencl(model, lengths, target, folder)
-        note = "OpenCL C, weights and the lists of launches"
-    else:
-        try:
-            c_compiler(target)
-        except RuntimeError as error:
-            command = f"python -m bertnas_jax.export --target={wanted.target} --precision={wanted.precision}"
-            return {"folder": None, "note": f"no C library for {wanted.target}: {error}, then run {command}"}
-        shutil.rmtree(folder, ignore_errors=True)
-        write_c_library(model, lengths, target, folder, precision=wanted.precision)
-        note = f"{wanted.target}, linked for glibc; an app links its source/ with the Android NDK"
-    write_library_card(model, lengths, target, pathlib.Path(folder), wanted.precision, _PARITY_SEQUENCES)
-    return {"folder": wanted.folder, "note": note}
+    target, lengths, folder = named_target(wanted.target), bucket_lengths(job.config.budget.seq_len), pathlib.Path(job.path(wanted.folder))
+    try:
+        write_library(model, lengths, target, folder, wanted.precision, _PARITY_SEQUENCES)
+    except MissingToolError as error:
+        command = f"python -m bertnas_jax.export --target={wanted.target} --precision={wanted.precision}"
+        return {"folder": None, "note": f"no C library for {wanted.target}: {error}, then run {command}"}
+    if is_opencl(target):
+        return {"folder": wanted.folder, "note": "OpenCL C, weights and the lists of launches"}
+    return {"folder": wanted.folder, "note": f"{wanted.target}, linked for glibc; an app links its source/ with the Android NDK"}
