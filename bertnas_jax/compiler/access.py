@@ -14,17 +14,20 @@ import math
 
 import islpy as isl
 from tvm import tirx
+from tvm_ffi import StructuralKey
 
 from bertnas_jax.compiler.access_map import box, identity
 from bertnas_jax.compiler.emitter import dtype_of, shape_of
 from bertnas_jax.compiler.statements import Statement, read_statements
+
+_OPERATORS = 1024  # that are kept: a model has some 100 different ones
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Operator:
     """What one call of a PrimFunc computes from its arguments.
 
-    `reads[i]` maps an element of the result to the elements of argument i that it needs.
+    `name` is that of the PrimFunc without the number that tells it from others of the module. `reads[i]` maps an element of the result to the elements of argument i that it needs.
     """
 
     name: str
@@ -50,6 +53,11 @@ class Operator:
     def reading_executions(self) -> int:
         """How often each argument is read: executions of the statement with the most."""
         return max(statement.executions for statement in self.statements)
+
+    @functools.cached_property
+    def relations(self) -> tuple[str, ...]:
+        """The class of each argument's access relation."""
+        return tuple(map(relation_class, self.reads))
 
     @functools.cached_property
     def is_view(self) -> bool:
@@ -83,7 +91,13 @@ def relation_class(read: isl.Map) -> str:
 
 
 def read_operator(name: str, function: tirx.PrimFunc) -> Operator:
-    """The operator of an unscheduled PrimFunc whose last parameter is its result."""
+    """The operator of an unscheduled PrimFunc whose last parameter is its result; the same one for the same body, whichever module it is of."""
+    return _read_operator(name.rstrip("0123456789"), StructuralKey(function.without_attr("global_symbol")))
+
+
+@functools.lru_cache(_OPERATORS)
+def _read_operator(name: str, structure: StructuralKey) -> Operator:
+    function = structure.key
     statements = read_statements(function)
     *arguments, result = function.params
     needs: dict[tirx.Var, isl.Map] = {}  # buffer -> map from the result's elements to its own

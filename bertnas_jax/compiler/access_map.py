@@ -5,6 +5,7 @@ Source: isl, Verdoolaege 2010 (the sets).
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 
 import islpy as isl
@@ -13,6 +14,8 @@ from tvm.ir.expr import TensorLoad
 
 from bertnas_jax.compiler.emitter import shape_of
 from bertnas_jax.compiler.loop_nest import expressions
+
+_SHAPES = 1024  # whose sets are kept: isl reads one as text in a millisecond, and a model has few shapes
 
 
 class AccessMap:
@@ -56,11 +59,13 @@ class AccessMap:
         raise NotImplementedError(f"an index must be affine or looked up, got {index}; give the operator another loop nest")
 
 
+@functools.lru_cache(_SHAPES)
 def identity(shape: tuple[int, ...]) -> isl.Map:
     """Every element of a shape to itself."""
     return isl.Map.identity(box(shape).identity().get_space()).intersect_domain(box(shape)) if shape else isl.Map("{ [] -> [] }")
 
 
+@functools.lru_cache(_SHAPES)
 def box(shape: tuple[int, ...]) -> isl.Set:
     """The indices of a shape."""
     names = [f"i{position}" for position in range(len(shape))]

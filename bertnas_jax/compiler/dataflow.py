@@ -19,11 +19,16 @@ class Dataflow:
             raise ValueError(f"a function must be one dataflow block, got {len(blocks)} blocks; build it with jaxpr_to_relax")
         self.function = function
         self.bindings = list(blocks[0].bindings)
-        self.position = {binding.var: index for index, binding in enumerate(self.bindings)}
-        self._users: dict[relax.Var, list[relax.Var]] = {binding.var: [] for binding in self.bindings}
-        for binding in self.bindings:
-            for operand in self.operands(binding.var):
-                self._users.setdefault(operand, []).append(binding.var)
+        # Each variable is one Python object throughout: TVM makes a new one at each access, and to compare two takes its time.
+        self.variables = [binding.var for binding in self.bindings]
+        self.position = {variable: index for index, variable in enumerate(self.variables)}
+        known = {variable: variable for variable in self.variables}
+        read_by = ((variable, _read_by(binding.value)) for variable, binding in zip(self.variables, self.bindings, strict=True))
+        self._operands = {variable: [known.setdefault(operand, operand) for operand in read] for variable, read in read_by}
+        self._users: dict[relax.Var, list[relax.Var]] = {variable: [] for variable in known}
+        for variable, operands in self._operands.items():
+            for operand in operands:
+                self._users[operand].append(variable)
 
     def value(self, variable: relax.Var) -> relax.Expr | None:
         """What the variable is bound to, None for a parameter."""
@@ -32,13 +37,16 @@ class Dataflow:
 
     def operands(self, variable: relax.Var) -> list[relax.Var]:
         """The variables that the binding reads."""
-        value = self.value(variable)
-        if isinstance(value, relax.Var):
-            return [value]
-        return _variables(value.args) if isinstance(value, relax.Call) else []
+        return self._operands.get(variable, [])
 
     def users(self, variable: relax.Var) -> list[relax.Var]:
         return self._users.get(variable, [])
+
+
+def _read_by(value: relax.Expr) -> list[relax.Var]:
+    if isinstance(value, relax.Var):
+        return [value]
+    return _variables(value.args) if isinstance(value, relax.Call) else []
 
 
 def _variables(expressions) -> list[relax.Var]:

@@ -38,7 +38,7 @@ def explain(config: CompilerConfig) -> str:
 
 
 def _operators(groups: list[Group]) -> str:
-    counts = Counter(group.region.root.name.rstrip("0123456789") for group in groups)
+    counts = Counter(group.region.root.name for group in groups)
     return f"before: {len(groups)} operators: " + ", ".join(f"{count} {name}" for name, count in counts.most_common())
 
 
@@ -65,12 +65,12 @@ def _kernels(planner: FusionPlanner, groups: list[Group]) -> str:
     """Every kernel with the relations it is fused over, its loops, and what it keeps in them."""
     lines = [f"after: {len(groups)} kernels:"]
     for number, group in enumerate(groups):
-        names = " ".join(operator.name.rstrip("0123456789") for operator in group.region.operators)
+        names = " ".join(operator.name for operator in group.region.operators)
         alone = sum(planner.group([member]).version.moved_bytes for member in group.members)
         lines.append(f"  {number}: {names}")
         lines.append(f"     fused over {_relations(planner, group) or 'nothing'}; {alone - group.version.moved_bytes:,} bytes saved")
         kept = [
-            f"{operator.name.rstrip('0123456789')} inside {placement.depth} loops"
+            f"{operator.name} inside {placement.depth} loops"
             for operator, placement in zip(group.region.operators[:-1], group.version.placements, strict=False)
             if not placement.is_inline
         ]

@@ -29,7 +29,7 @@ def fuse_polyhedral(module: tvm.IRModule, without: Collection[str] = ()) -> tvm.
 def _name(group: Group) -> str:
     """The operators that compute, in order and each once: `fused_packed_gemm_add_erf`."""
     computing = [operator for operator in group.region.operators if not operator.is_view] or group.region.operators
-    names = dict.fromkeys(operator.name.rstrip("0123456789").removeprefix("tir_") for operator in computing)
+    names = dict.fromkeys(operator.name.removeprefix("tir_") for operator in computing)
     return "_".join(["fused", *list(names)[:_NAMED]])
 
 

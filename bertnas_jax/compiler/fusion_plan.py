@@ -14,12 +14,12 @@ from collections.abc import Collection, Sequence
 import tvm
 from tvm import relax
 
-from bertnas_jax.compiler.access import Operator, read_operator, relation_class
+from bertnas_jax.compiler.access import Operator, read_operator
 from bertnas_jax.compiler.dataflow import Dataflow, operator_of
 from bertnas_jax.compiler.diamonds import diamonds
 from bertnas_jax.compiler.loop_versions import Version, best_version, target_machine
 from bertnas_jax.compiler.lowerable import is_lowerable, may_grow
-from bertnas_jax.compiler.region import Region, region_of
+from bertnas_jax.compiler.region import Region, arguments_by_variable, region_of
 
 Members = tuple[relax.Var, ...]
 RELATIONS = ("one-to-one", "broadcast", "reduction", "contraction")
@@ -35,7 +35,7 @@ class Group:
 
 
 class FusionPlanner:
-    """Regions of one function's operators and their prices, each analysed once however often it occurs.
+    """Regions of one function's operators and their prices.
 
     `without` names classes of relations (`RELATIONS`) over which nothing is merged. Prices are those of the target around its making.
     """
@@ -46,12 +46,10 @@ class FusionPlanner:
             raise ValueError(f"a relation must be one of {', '.join(RELATIONS)}, got {', '.join(unknown)}; name one of those")
         self.dataflow = Dataflow(module["main"])
         self.operators = _operators(module, self.dataflow)
+        self._arguments = arguments_by_variable(self.dataflow)
         self.diamonds = diamonds(self.dataflow)
         self._without = frozenset(without)
         self._machine = target_machine()
-        self._versions: dict[Region, Version] = {}
-        self._growing: dict[Region, bool] = {}
-        self._lowerable: dict[Region, bool] = {}
 
     def groups(self) -> list[Group]:
         """Every operator in a group, in the order of their results."""
@@ -68,13 +66,12 @@ class FusionPlanner:
 
     def group(self, members: Sequence[relax.Var]) -> Group:
         region = self._region(members)
-        return Group(tuple(members), region, self._version(region))
+        return Group(tuple(members), region, best_version(region, self._machine))
 
     def relation_of(self, producer: relax.Var, consumer: relax.Var) -> str:
         """The class of the access relation from a consumer to a producer."""
-        arguments = self.dataflow.value(consumer).args[1].fields
-        reads = [read for argument, read in zip(arguments, self.operators[consumer].reads, strict=True) if argument.same_as(producer)]
-        return max((relation_class(read) for read in reads), key=RELATIONS.index)
+        relations = zip(self._arguments[consumer], self.operators[consumer].relations, strict=True)
+        return max((relation for argument, relation in relations if argument.value.same_as(producer)), key=RELATIONS.index)
 
     def _merge(self, start: Sequence[tuple[relax.Var, ...]], kept: frozenset[relax.Var]) -> list[tuple[relax.Var, ...]]:
         """Regions after every profitable merge; values in `kept` stay results of their own."""
@@ -100,27 +97,16 @@ class FusionPlanner:
         return start
 
     def _region(self, members: Sequence[relax.Var]) -> Region:
-        return region_of(self.dataflow, self.operators, members)
-
-    def _version(self, region: Region) -> Version:
-        if region not in self._versions:
-            self._versions[region] = best_version(region, self._machine)
-        return self._versions[region]
+        return region_of(self._arguments, self.operators, members)
 
     def price(self, members: Sequence[relax.Var]) -> float:
-        return self._version(self._region(members)).price
+        return best_version(self._region(members), self._machine).price
 
     def may_grow(self, members: Sequence[relax.Var]) -> bool:
-        region = self._region(members)
-        if region not in self._growing:
-            self._growing[region] = may_grow(region)
-        return self._growing[region]
+        return may_grow(self._region(members))
 
     def is_lowerable(self, members: Sequence[relax.Var]) -> bool:
-        region = self._region(members)
-        if region not in self._lowerable:
-            self._lowerable[region] = is_lowerable(region)
-        return self._lowerable[region]
+        return is_lowerable(self._region(members))
 
     def may_cross(self, producer: relax.Var, consumers: Collection[relax.Var]) -> bool:
         return all(self.relation_of(producer, consumer) not in self._without for consumer in consumers)
@@ -219,11 +205,11 @@ def _operators(module: tvm.IRModule, dataflow: Dataflow) -> dict[relax.Var, Oper
     """The operator of every binding that calls a PrimFunc; each PrimFunc is read once."""
     read: dict[str, Operator] = {}
     found = {}
-    for binding in dataflow.bindings:
+    for variable, binding in zip(dataflow.variables, dataflow.bindings, strict=True):
         if operator_of(binding.value) != "relax.call_tir":
             raise ValueError(f"main must consist of calls of operators, got {binding.value}; legalise it before")
         name = binding.value.args[0].name_hint
         if name not in read:
             read[name] = read_operator(name, module[name])
-        found[binding.var] = read[name]
+        found[variable] = read[name]
     return found

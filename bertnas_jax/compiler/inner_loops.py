@@ -23,6 +23,7 @@ _FMA = re.compile(r"^\t(vfmadd\w+p[sd]|fmla|v?pdp(?:busd|wssd)s?|[su]dot|smlal2?
 _DEPTHS = {"dot": 4, "busd": 4, "wssd": 2}
 _BRANCH = r"\t(b\.|b\t|cbn?z|tbn?z|j)"
 _PROGRAMS = ("llvm-mca-19", "llvm-mca")
+_LEAST_VERSION = 19  # the first tried; 14 takes the model of the Cortex-A57 for a Neoverse N1
 _ITERATIONS = 100
 # LLVM schedules the Cortex-A76 by the model of the A57; that of Neoverse N1, the same core in a server, is its own.
 _MODELS = {"cortex-a76": "neoverse-n1"}
@@ -84,23 +85,40 @@ def analyse_loop(kernel: str, instructions: list[str], target: tvm.target.Target
     """What llvm-mca says of a loop.
 
     Raises:
-      RuntimeError: llvm-mca is not installed, or does not know the CPU.
+      RuntimeError: no llvm-mca is installed that is new enough, or it does not know the CPU.
     """
     cycles = int(re.search(r"Total Cycles:\s+(\d+)", _run_mca("\n".join(instructions), target))[1]) / _ITERATIONS
     stack = sum(bool(re.search(r"\[sp\b|%rsp|\[rsp", line)) for line in instructions)
     return InnerLoop(kernel, len(instructions), _multiply_adds(instructions), sum(map(products_of, instructions)), cycles, stack)
 
 
-def _run_mca(code: str, target: tvm.target.Target) -> str:
-    program = next(filter(None, map(shutil.which, _PROGRAMS)), None)
+def find_mca() -> str:
+    """The path of an llvm-mca that models the CPUs of phones.
+
+    Raises:
+      RuntimeError: none is installed, or it is too old.
+    """
+    versions = {path: _version(path) for path in filter(None, map(shutil.which, _PROGRAMS))}
+    program = next((path for path, version in versions.items() if version >= _LEAST_VERSION), None)
     if program is None:
-        raise RuntimeError(f"llvm-mca must be installed to look at inner loops, got none of {_PROGRAMS}; install the package llvm-19")
+        found = ", ".join(f"{path} of LLVM {version}" for path, version in versions.items()) or f"none of {', '.join(_PROGRAMS)}"
+        raise RuntimeError(f"llvm-mca of LLVM {_LEAST_VERSION} or newer must be installed to look at inner loops, got {found}; install the package llvm-19")
+    return program
+
+
+def _version(program: str) -> int:
+    told = re.search(r"LLVM version (\d+)", subprocess.run([program, "--version"], capture_output=True, text=True).stdout)
+    return int(told[1]) if told else 0
+
+
+def _run_mca(code: str, target: tvm.target.Target) -> str:
+    program = find_mca()
     cpu = str(target.attrs["mcpu"])
     triple = "aarch64" if is_arm64(target) else "x86_64"
     command = [program, f"-mtriple={triple}", f"-mcpu={_MODELS.get(cpu, cpu)}", f"-iterations={_ITERATIONS}"]
     done = subprocess.run(command, input=code, capture_output=True, text=True)
     if done.returncode != 0 or "Total Cycles" not in done.stdout:
-        raise RuntimeError(f"{program} must know the CPU {cpu} and its instructions, got {done.stderr.strip()[:500]}; install llvm-19 or newer")
+        raise RuntimeError(f"{program} must know the CPU {cpu} and its instructions, got {done.stderr.strip()[:500]}; install a newer one")
     return done.stdout
 
 

@@ -12,11 +12,12 @@ The idea of computing, at a tile of the consumer, what that tile needs is that o
 from __future__ import annotations
 
 import dataclasses
+import functools
 import itertools
 from collections.abc import Sequence
 
 from bertnas_jax.compiler.core_cache import core_cache_bytes
-from bertnas_jax.compiler.region import Loop, Region, element_bytes, is_recomputed, loops_of, points, relations_of
+from bertnas_jax.compiler.region import KEPT_REGIONS, Loop, Region, element_bytes, is_recomputed, loops_of, points, relations_of
 from bertnas_jax.compiler.vector_unit import vector_unit
 
 # 100 GFLOP/s of float32 a core (benchmarks/results/gemm_peak_2026-11-22.json) to the 25.6 GB/s of a DDR4-3200 channel;
@@ -65,6 +66,7 @@ class Version:
         return sum(placement.cached for placement in self.placements)
 
 
+@functools.lru_cache(KEPT_REGIONS)
 def best_version(region: Region, machine: Machine) -> Version:
     """The cheapest version; of equals the one that keeps least in cache."""
     loops = loops_of(region)

@@ -5,15 +5,17 @@
 
 from __future__ import annotations
 
+import functools
 import math
 
 import islpy as isl
 
 from bertnas_jax.compiler.access import Operator
 from bertnas_jax.compiler.access_map import identity
-from bertnas_jax.compiler.region import Region
+from bertnas_jax.compiler.region import KEPT_REGIONS, Region
 
 
+@functools.lru_cache(KEPT_REGIONS)
 def may_grow(region: Region) -> bool:
     """True unless the region holds what no schedule lowers, whatever is added to it."""
     weights = region.members(is_weight_product)
@@ -30,6 +32,7 @@ def may_grow(region: Region) -> bool:
     return len(reductions) <= 1
 
 
+@functools.lru_cache(KEPT_REGIONS)
 def is_lowerable(region: Region) -> bool:
     """True if there is a schedule for the region as it is."""
     products = region.members(lambda operator: operator.is_product)

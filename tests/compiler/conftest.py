@@ -9,6 +9,7 @@ from tvm import relax
 
 from bertnas_jax.compiler import host_target, jaxpr_to_relax, lower
 from bertnas_jax.compiler.build import build_executable
+from bertnas_jax.compiler.integer_dot import integer_dots
 from bertnas_jax.model import Bert, BertConfig
 from bertnas_jax.space import Subnet
 
@@ -41,6 +42,20 @@ def assert_same_on(target, rewrite, program, *arrays):
     before = simplified(trace(program, *arrays))
     results = [call(build_executable(relax.transform.LegalizeOps()(module), target), *arrays) for module in (before, rewrite(before))]
     np.testing.assert_allclose(results[1], results[0], rtol=1e-4, atol=1e-5)
+
+
+def rounding_bound(x, weights, target, precision):
+    """How far quantised x W, for x [..., K] and W [K, N], may be from itself in exact numbers.
+
+    |x W - r c (q V) - ...| is at most what half a step of each operand makes: |x| c / 2 + (|W| + c / 2) r / 2, summed over K.
+    """
+    with target:
+        dot = integer_dots()[precision]
+    inner, magnitudes = x.shape[-1], np.abs(x).sum(axis=-1, keepdims=True)
+    reach = np.ptp(x, axis=-1, keepdims=True) if dot.is_unsigned else np.abs(x).max(axis=-1, keepdims=True)
+    row, column = reach / dot.activation_limit(inner), np.abs(weights).max(axis=0) / dot.weight_limit
+    bound = magnitudes * column / 2 + (np.abs(weights).sum(axis=0) + inner * column / 2) * row / 2
+    return bound * 1.001 + 1e-5 * magnitudes
 
 
 @pytest.fixture(scope="session")

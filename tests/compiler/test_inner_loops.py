@@ -1,10 +1,11 @@
 import shutil
+import subprocess
 
 import numpy as np
 import pytest
 
 from bertnas_jax.compiler import lower
-from bertnas_jax.compiler.inner_loops import analyse_loop, innermost_loop, list_inner_loops, products_of
+from bertnas_jax.compiler.inner_loops import analyse_loop, find_mca, innermost_loop, list_inner_loops, products_of
 from bertnas_jax.compiler.targets import ANDROID_ARM64, named_target
 from tests.compiler.conftest import trace
 
@@ -25,7 +26,14 @@ ASSEMBLY = """kernel:
 \tret
 """
 
-needs_mca = pytest.mark.skipif(not (shutil.which("llvm-mca-19") or shutil.which("llvm-mca")), reason="llvm-mca is not installed: the package llvm-19")
+
+@pytest.fixture
+def mca() -> str:
+    """llvm-mca; skips where that is missing."""
+    try:
+        return find_mca()
+    except RuntimeError as reason:
+        pytest.skip(str(reason))
 
 
 def test_a_loop_ends_where_it_jumps_back():
@@ -56,7 +64,7 @@ def test_an_instruction_makes_as_many_products_as_its_register_holds(line, produ
     assert products_of(f"\t{line}") == products
 
 
-@needs_mca
+@pytest.mark.usefixtures("mca")
 def test_no_loop_beats_the_two_pipes_of_a_cortex_a76():
     found = analyse_loop("kernel", innermost_loop(ASSEMBLY), named_target(ANDROID_ARM64))
     assert found.multiply_adds == 2 and found.instructions == 6
@@ -64,7 +72,7 @@ def test_no_loop_beats_the_two_pipes_of_a_cortex_a76():
     assert 0.4 <= found.multiply_adds_per_cycle <= 1.05
 
 
-@needs_mca
+@pytest.mark.usefixtures("mca")
 @pytest.mark.slow
 @pytest.mark.parametrize(("precision", "lanes"), [("float32", 4), ("float16", 8), ("int8_accurate", 16), ("int8_fast", 16)])
 def test_products_for_a_phone_keep_both_pipes_busy(precision, lanes):
@@ -78,3 +86,11 @@ def test_a_missing_program_names_its_package(monkeypatch):
     monkeypatch.setattr(shutil, "which", lambda name: None)
     with pytest.raises(RuntimeError, match="install the package llvm-19"):
         analyse_loop("kernel", innermost_loop(ASSEMBLY), named_target(ANDROID_ARM64))
+
+
+def test_an_old_program_is_not_asked(monkeypatch):
+    told = subprocess.CompletedProcess([], 0, stdout="Debian LLVM version 14.0.6\n  Optimized build.\n")
+    monkeypatch.setattr(shutil, "which", lambda name: "/usr/bin/llvm-mca" if name == "llvm-mca" else None)
+    monkeypatch.setattr(subprocess, "run", lambda *command, **options: told)
+    with pytest.raises(RuntimeError, match="of LLVM 14; install the package llvm-19"):
+        find_mca()

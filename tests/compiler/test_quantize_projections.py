@@ -14,7 +14,7 @@ from bertnas_jax.compiler.build import build_executable
 from bertnas_jax.compiler.integer_dot import integer_dots
 from bertnas_jax.compiler.pipeline import rewrite_passes
 from bertnas_jax.compiler.quantize_projections import pack_integers, quantize_columns, quantize_projections
-from tests.compiler.conftest import call, simplified, trace
+from tests.compiler.conftest import call, rounding_bound, simplified, trace
 
 INT8 = ("int8_accurate", "int8_fast")
 HASWELL = tvm.target.Target({"kind": "llvm", "mcpu": "haswell", "mtriple": "x86_64-linux-gnu"})
@@ -151,19 +151,12 @@ shapes = st.tuples(st.integers(1, 9), st.sampled_from([8, 24, 64, 312]), st.samp
 @given(shapes, st.sampled_from(INT8), st.floats(-20, 20), st.floats(-5, 5), st.integers(0, 100))
 @settings(max_examples=30, deadline=None)
 def test_the_error_is_that_of_rounding(target, shape, precision, exponent, mean, seed):
-    """|x W - r c (q V) - ...| is at most what half a step of each operand makes: |x| c / 2 + (|W| + c / 2) r / 2, summed over K."""
     rows, inner, columns = shape
     rng = np.random.default_rng(seed)
     x = (2.0**exponent * (rng.standard_normal((rows, inner)) + mean)).astype(np.float32)
     weights = rng.standard_normal((inner, columns)).astype(np.float32)
-    with target:
-        dot = integer_dots()[precision]
-    reach = np.ptp(x, axis=1) if dot.is_unsigned else np.abs(x).max(axis=1)
-    row, column = (reach / dot.activation_limit(inner))[:, None], np.abs(weights).max(axis=0) / dot.weight_limit
-    magnitudes = np.abs(x).sum(axis=1, keepdims=True)
-    bound = magnitudes * column / 2 + (np.abs(weights).sum(axis=0) + inner * column / 2) * row / 2
     got = call(build_executable(lower(trace(lambda x: x @ weights, x), target, precision=precision), target), x)
-    assert np.all(np.abs(got - x.astype(np.float64) @ weights) <= bound * 1.001 + 1e-5 * magnitudes)
+    assert np.all(np.abs(got - x.astype(np.float64) @ weights) <= rounding_bound(x, weights, target, precision))
 
 
 @pytest.mark.parametrize("precision", INT8)
@@ -172,7 +165,7 @@ def test_rows_of_zeros_and_of_one_value_stay_finite(target, precision):
     weights = np.concatenate([WEIGHTS] * 3, axis=1)
     got = call(build_executable(lower(trace(lambda x: x @ weights, x), target, precision=precision), target), x)
     assert not got[0].any()
-    np.testing.assert_allclose(got[1], x[1] @ weights, atol=0.1)
+    assert np.all(np.abs(got - x @ weights) <= rounding_bound(x, weights, target, precision))
 
 
 @pytest.mark.slow
