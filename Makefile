@@ -6,6 +6,8 @@
 PYTHON ?= python3.11
 VENV := .venv
 BIN := $(VENV)/bin
+# A file a process, a process a core: each takes some 4 GB.
+TESTS := $(BIN)/python -m pytest tests -n auto --maxprocesses=4 --dist=loadfile
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check
 
 .PHONY: quickstart test test-fast setup setup-test check clean
@@ -14,10 +16,10 @@ quickstart: setup
 	$(BIN)/python -m bertnas_jax.search --flagfile=configs/quickstart.cfg
 
 test: setup-test
-	$(BIN)/python -m pytest tests
+	$(TESTS)
 
 test-fast: setup-test
-	$(BIN)/python -m pytest tests -m "not slow"
+	$(TESTS) -m "not slow"
 
 setup: $(VENV)/.ready
 setup-test: $(VENV)/.ready-test

@@ -51,6 +51,6 @@ setup(
         "rpc": ["tornado"],  # TVM's RPC tracker: --measure --tracker
         "tpu": ["libtpu"],  # python -m bertnas_jax.train --plan compiles for TPUs without one
         # TensorFlow is an oracle of the tests alone: the .tflite files are written without it.
-        "test": ["beartype", "datasets", "hypothesis", "pyopencl", "pytest", "tensorflow-cpu", "tornado", *PEERS],
+        "test": ["beartype", "datasets", "hypothesis", "pyopencl", "pytest", "pytest-xdist", "tensorflow-cpu", "tornado", *PEERS],
     },
 )

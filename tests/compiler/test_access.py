@@ -7,7 +7,7 @@ import pytest
 import tvm
 from tvm import relax
 
-from bertnas_jax.compiler.access import read_operator, relation_class
+from bertnas_jax.compiler.access import read_operator
 from bertnas_jax.compiler.legalize_views import VIEWS
 from bertnas_jax.compiler.pack_weights import pack_weights
 from tests.compiler.conftest import trace
@@ -103,7 +103,19 @@ def test_a_looked_up_row_may_be_any():
 def test_classes_of_relations(name, classes):
     function, *arrays = OPERATORS[name]
     (operator,) = operators_of(function, *arrays)
-    assert [relation_class(read) for read in operator.reads] == classes
+    assert list(operator.relations) == classes
+
+
+def test_the_same_body_is_the_same_operator_whatever_module_and_number_it_has():
+    first, second = (lambda x, y: x + y), (lambda x, y: jnp.sin(x + jnp.sin(y)) + y)
+    assert {operator.name for operator in operators_of(second, X, Y)} == {"add", "tir_sin"}
+    (alone,), together = operators_of(first, X, Y), operators_of(second, X, Y)
+    assert [operator is alone for operator in together] == [False, True, False, True]
+
+
+def test_another_shape_is_another_operator():
+    (small,), (large,) = operators_of(jnp.sin, X), operators_of(jnp.sin, np.ones((2, 6, 9), np.float32))
+    assert small is not large and small.shape != large.shape
 
 
 def test_a_transposed_view_is_not_contiguous():
