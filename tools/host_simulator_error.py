@@ -5,9 +5,10 @@ them on each number of threads in our runtime, in float32 and in int8, and in Te
 measures --subnets others, drawn at random, against what the fit predicts. Each Subnet is written down as it is done, and
 the same command goes on where it stopped; with --evaluate it tells what those done so far give, and measures none.
 
-A loop of multiply-adds runs in each round: what is fitted and tried is a latency's median ratio to it, in milliseconds at
-the profile's peak (`at_peak_ms`); errors beside the plain medians are told too. Give the measuring a quiet machine all the
-same: `prepare` compiles a Subnet, for most of the time it takes, and may be disturbed; `measure` may not, and takes some 7 s.
+Those of the design and the others are measured in one random order, for a machine's clock moves from one quarter of an hour
+to the next, by more than the fit is off. A loop of multiply-adds runs in each round: the same fit and trial are told of a latency's median ratio
+to it, in milliseconds at the profile's peak (`at_peak_ms`). Give the measuring a quiet machine all the same: `prepare`
+compiles a Subnet, for most of the time it takes, and may be disturbed; `measure` may not, and takes some 7 s.
 
   python tools/host_simulator_error.py --workdir=runs/host_error --design=40 --subnets=300
   python tools/host_simulator_error.py --workdir=runs/host_error --design=40 --subnets=300 --evaluate
@@ -40,9 +41,9 @@ from bertnas_jax.errors import explained
 from bertnas_jax.export import TfliteModel, export_tflite
 from bertnas_jax.latency import full_inputs, measure_interleaved, pinned, usable_cores
 from bertnas_jax.latency.devices import HOST, CoreSet, DeviceProfile, core_set, parse_profile
-from bertnas_jax.latency.devices.detect import detect_host, dot_rates
+from bertnas_jax.latency.devices.detect import detect_host
 from bertnas_jax.latency.fma_peak import FmaPeak, fma_peak
-from bertnas_jax.latency.simulate import CpuFit, FusedConstants, PhoneRow, PhoneTable, delegated, encoder_operators, fit_device
+from bertnas_jax.latency.simulate import CpuFit, FusedConstants, PhoneRow, PhoneTable, calibrate, delegated, encoder_operators, fit_device
 from bertnas_jax.latency.simulate.constants import CpuConstants
 from bertnas_jax.latency.simulate.design import d_optimal, sensitivities
 from bertnas_jax.latency.simulate.compiled_kernels import SpaceKernels
@@ -61,6 +62,7 @@ CANDIDATES = 600  # from which the design is chosen
 WITHIN = 0.1
 PEAK_ROUNDS = 2_000_000  # some 4 ms, of the order of a Subnet: a longer loop meets more of a neighbour's time slices
 TURN = 4  # timed runs in a turn of several threads, which begins with 0.3 s of rest and of untimed runs
+TRIES, WHOLE = 3, 0.85  # two cores of a quiet machine have 0.93 to 1 of twice the peak of one
 _PEAK = "fma_peak"
 
 
@@ -142,20 +144,32 @@ def peak_loops(settings: Settings) -> Iterator[dict[int, FmaPeak]]:
 
 
 def measure(built: Built, settings: Settings, peaks: Mapping[int, FmaPeak], core_gflops: float) -> dict:
-    """Milliseconds by runtime and threads, as measured and at a peak of `core_gflops` a core, and the peak beside them."""
-    figures = {}
-    for threads, runners in built.runners.items():
-        peak = peaks[threads]
-        turns = {"rounds": settings.rounds, "warmup": 2} if threads == 1 else {"rounds": -(-settings.rounds // TURN), "warmup": 0, "in_turn": TURN}
-        with pinned(threads):
-            set_num_threads(threads)
-            timings = measure_interleaved({**runners, _PEAK: peak.run}, _PEAK, progress=False, **turns, **rest(threads))
-        gflops = peak.flops / timings[_PEAK].median_ms / 1e6
-        peak_ms = peak.flops / (core_gflops * threads) / 1e6
-        times = {name: {"median_ms": round(timings[name].median_ms, 4), "at_peak_ms": round(timings[name].ratio * peak_ms, 4)} for name in runners}
-        figures[str(threads)] = times | {"peak_gflops": round(gflops, 1), "peak_drift": round(timings[_PEAK].reference_drift, 3)}
+    """Milliseconds by runtime and threads, as measured and at a peak of `core_gflops` a core, and the peak beside them.
+
+    Measured again, TRIES times at most, where several threads had less than WHOLE of their cores by that peak: another had one of them.
+    """
+    figures: dict[str, dict] = {}
+    alone_gflops = 0.0
+    for threads in built.runners:
+        for _ in range(TRIES):
+            figures[str(threads)] = found = _timed(built, threads, settings, peaks[threads], core_gflops)
+            if found["peak_gflops"] >= WHOLE * threads * alone_gflops:
+                break
+        alone_gflops = alone_gflops or found["peak_gflops"] / threads
     print(f"{built.subnet.describe()}: {figures}", file=sys.stderr)
     return {"threads": figures}
+
+
+def _timed(built: Built, threads: int, settings: Settings, peak: FmaPeak, core_gflops: float) -> dict:
+    runners = built.runners[threads]
+    turns = {"rounds": settings.rounds, "warmup": 2} if threads == 1 else {"rounds": -(-settings.rounds // TURN), "warmup": 0, "in_turn": TURN}
+    with pinned(threads):
+        set_num_threads(threads)
+        timings = measure_interleaved({**runners, _PEAK: peak.run}, _PEAK, progress=False, **turns, **rest(threads))
+    gflops = peak.flops / timings[_PEAK].median_ms / 1e6
+    peak_ms = peak.flops / (core_gflops * threads) / 1e6
+    times = {name: {"median_ms": round(timings[name].median_ms, 4), "at_peak_ms": round(timings[name].ratio * peak_ms, 4)} for name in runners}
+    return times | {"peak_gflops": round(gflops, 1), "peak_drift": round(timings[_PEAK].reference_drift, 3)}
 
 
 def errors(measured_ms: np.ndarray, predicted_ms: np.ndarray, flops: np.ndarray) -> dict:
@@ -178,16 +192,17 @@ def errors(measured_ms: np.ndarray, predicted_ms: np.ndarray, flops: np.ndarray)
 def evaluate(
     predictor: Predictor, design: Sequence[Subnet], others: Sequence[Subnet], records: dict[str, dict], folder: pathlib.Path, settings: Settings
 ) -> dict:
-    """By runtime and threads, the errors on the others of the fit on the design, and of the constants before any fit."""
+    """By runtime and threads, the errors on the others of the fit on the design, at the peak too, and of the constants before any fit."""
     found: dict[str, dict] = {}
     for runtime, constants in CONSTANTS.items():
 
-        def rows(subnets: Sequence[Subnet], threads: Sequence[int], figure: str = "at_peak_ms", runtime: str = runtime) -> list[PhoneRow]:
+        def rows(subnets: Sequence[Subnet], threads: Sequence[int], figure: str, runtime: str = runtime) -> list[PhoneRow]:
             measured = {(each, count): records[each.describe()]["threads"][str(count)][runtime][figure] for each in subnets for count in threads}
             return [predictor.row(runtime, each, count, latency_ms) for (each, count), latency_ms in measured.items()]
 
-        fit = fit_device(rows(design, settings.threads), runtime, folder / RECORDS, folder / f"calibration_{runtime}.json")
-        asked = {"calibrated": (fit, "at_peak_ms"), "calibrated_as_measured": (fit, "median_ms"), "before_any_fit": (CpuFit(constants(), {}), "at_peak_ms")}
+        fit = fit_device(rows(design, settings.threads, "median_ms"), runtime, folder / RECORDS, folder / f"calibration_{runtime}.json")
+        at_peak = calibrate(rows(design, settings.threads, "at_peak_ms"), constants)
+        asked = {"calibrated": (fit, "median_ms"), "calibrated_at_peak": (at_peak, "at_peak_ms"), "before_any_fit": (CpuFit(constants(), {}), "median_ms")}
         for threads in settings.threads:
             flops = np.array([encoder_flops(subnet, settings.seq_len) for subnet in others], float)
             tables = {name: (PhoneTable(rows(others, [threads], figure)), each) for name, (each, figure) in asked.items()}
@@ -214,13 +229,7 @@ def host_profile(folder: pathlib.Path) -> dict:
         folder.mkdir(parents=True, exist_ok=True)
         with whole(path) as partial:
             partial.write_text(json.dumps(detect_host(), indent=1) + "\n", encoding="utf-8")
-    fields = json.loads(path.read_text(encoding="utf-8"))
-    (cluster,) = fields["clusters"]
-    if "int16_per_cycle" not in cluster:  # a folder begun before profiles had it
-        cluster |= dot_rates(detect_host()["clusters"][0]["clock_ghz"]["value"])
-        with whole(path) as partial:
-            partial.write_text(json.dumps(fields, indent=1) + "\n", encoding="utf-8")
-    return fields
+    return json.loads(path.read_text(encoding="utf-8"))
 
 
 def measured(
@@ -255,7 +264,8 @@ def run(
     device = parse_profile(HOST, fields)
     predictor, (cluster,) = Predictor(space, device, settings.seq_len), device.cpu.clusters
     design, others = chosen(folder, space, predictor, settings)
-    subnets = {subnet.describe(): subnet for subnet in [*design, *others]}
+    in_turn = random.Random(settings.seed).sample([*design, *others], len(design) + len(others))
+    subnets = {subnet.describe(): subnet for subnet in in_turn}
     core_gflops = cluster.clock_ghz.value * cluster.float32_per_cycle.value
     lines = written_down(folder / RECORDS) if only_evaluate else measured(folder, settings, subnets, core_gflops, quiet)
     records = {line["subnet"]: line for line in lines}

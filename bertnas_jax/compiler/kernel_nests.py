@@ -28,14 +28,15 @@ class KernelNest:
     """One call of a fused kernel.
 
     `element_operations` are its FLOPs beside those of the products, as executed. `activation_bytes` are what it reads and
-    writes, each element once, the products' right operands apart.
+    writes, each element once, the products' right operands apart. `tasks` are the iterations of its parallel loop, 1 if there is
+    none; the fewest of several.
     """
 
     kernel: Kernel
     products: tuple[Product, ...]
     element_operations: int
     activation_bytes: int
-    is_parallel: bool
+    tasks: int
 
 
 def describe_kernels(
@@ -75,8 +76,9 @@ def _describe(kernel: Kernel, fused: tirx.PrimFunc, scheduled: tirx.PrimFunc) ->
         if _is_argument(statement.reads[1][0], statements, fused)
     )
     operations = kernel.flops - sum(product.executed_flops for product in read)
-    is_parallel = any(loop.kind == tirx.ForKind.PARALLEL for loops, _ in realized_blocks(scheduled) for loop in loops)
-    return KernelNest(kernel, read, operations, kernel.bytes - operands, is_parallel)
+    parallel = [loop for loops, _ in realized_blocks(scheduled) for loop in loops if loop.kind == tirx.ForKind.PARALLEL]
+    tasks = min((int(loop.extent) for loop in parallel), default=1)
+    return KernelNest(kernel, read, operations, kernel.bytes - operands, tasks)
 
 
 def _is_argument(buffer: tirx.Var, statements: tuple[Statement, ...], function: tirx.PrimFunc) -> bool:

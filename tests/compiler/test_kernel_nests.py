@@ -30,7 +30,7 @@ def test_a_product_with_bias_by_hand():
     assert nest.products[0].flops == 2 * 4 * 8 * 48
     assert nest.element_operations == 4 * 48
     assert nest.activation_bytes == 4 * (4 * 8 + 48 + 4 * 48)  # x, bias, result; the weights are the right operand
-    assert not nest.is_parallel  # 3,072 multiply-adds are not worth a second thread
+    assert nest.tasks == 1  # 3,072 multiply-adds are not worth a second thread
 
 
 def test_columns_past_the_last_panel_count_as_they_are_computed():
@@ -42,7 +42,7 @@ def test_columns_past_the_last_panel_count_as_they_are_computed():
 def test_a_large_product_is_parallel_and_a_reduction_is_no_product():
     weights = np.ones((256, 256), np.float32)
     (nest,) = nests_of(lambda x: x @ weights, np.ones((64, 256), np.float32))
-    assert nest.is_parallel
+    assert nest.tasks == 256 / PANEL
     (rows,) = nests_of(lambda x: x - jnp.max(x, axis=-1, keepdims=True), np.ones((4, 32), np.float32))
     assert rows.products == ()
     # A row: 32 elements into 8 partial maxima (two registers), those into 4, those into one; then 32 subtractions.
@@ -62,7 +62,7 @@ def test_the_two_products_of_attention_by_hand():
     # Keys and values are right operands, though they come as views of q k v; queries and result are moved beside the mask.
     width = 4 * length * heads * head_dim
     assert 2 * width <= attention.activation_bytes <= 2 * width + 4 * length * 2
-    assert attention.is_parallel
+    assert attention.tasks == heads
 
 
 @pytest.mark.slow

@@ -69,6 +69,14 @@ WEIGHTS = np.random.default_rng(1).standard_normal((8, 16)).astype(np.float32)
 
 
 def _expected():
+    with HASWELL:
+        dot = integer_dots()["int8_accurate"]
+    values, scales = quantize_columns(WEIGHTS, 127)
+    constants = {"panels": pack_integers(values, 16, dot), "columns": scales}
+    return relax.transform.BindParams("main", {name: tvm.runtime.tensor(array) for name, array in constants.items()})(_of_any_weights())
+
+
+def _of_any_weights():
     @I.ir_module
     class Expected:
         @T.prim_func(private=True, s_tir=True)
@@ -129,11 +137,7 @@ def _expected():
                 R.output(product)
             return product
 
-    with HASWELL:
-        dot = integer_dots()["int8_accurate"]
-    values, scales = quantize_columns(WEIGHTS, 127)
-    constants = {"panels": pack_integers(values, 16, dot), "columns": scales}
-    return relax.transform.BindParams("main", {name: tvm.runtime.tensor(array) for name, array in constants.items()})(Expected)
+    return Expected
 
 
 @pytest.mark.parametrize("precision", INT8)

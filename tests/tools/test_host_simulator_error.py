@@ -36,7 +36,7 @@ def test_constants_that_made_the_latencies_are_found_again(predictor, tmp_path):
 
     def latency(runtime, subnet, threads):
         ms = float(PhoneTable([predictor.row(runtime, subnet, threads)]).latency_ms(TRUTH[runtime])[0])
-        return {"median_ms": 1.2 * ms, "at_peak_ms": ms}  # as if a neighbour had taken a sixth
+        return {"median_ms": ms, "at_peak_ms": 0.95 * ms}  # as if the clock had been below the profile's
 
     records = {
         subnet.describe(): {"threads": {str(n): {name: latency(name, subnet, n) for name in TRUTH} for n in SETTINGS.threads}}
@@ -47,7 +47,7 @@ def test_constants_that_made_the_latencies_are_found_again(predictor, tmp_path):
     for each in found.values():
         assert each["calibrated"]["within_10_percent"] == 1 and each["calibrated"]["mape"] < 0.01
         assert each["calibrated"]["mape"] < each["before_any_fit"]["mape"]
-        assert each["calibrated_as_measured"]["bias"] == pytest.approx(1 / 1.2 - 1, abs=0.01)
+        assert each["calibrated_at_peak"]["mape"] < 0.02
     kept = load_cpu_calibration(tmp_path / "calibration_tvm.json")
     assert kept.runtime == "tvm" and kept.for_kernels_of("tvm").knowledge(core_set(load_profile("host"), "2 large")) == "measured cores"
     assert set(kept.measured) == {"host, 1 large", "host, 2 large"} and kept.provenance["held_out"]["models"]["rows"] == 16
@@ -59,6 +59,14 @@ def test_a_subnet_is_measured_in_every_runtime():
         figures = tool.measure(tool.prepare(SPACE.smallest, settings), settings, peaks, core_gflops=100.0)["threads"]["1"]
     assert set(figures) == {*tool.RUNTIMES, "peak_gflops", "peak_drift"} and set(tool.CONSTANTS) <= set(tool.RUNTIMES)
     assert all(figures[runtime][name] > 0 for runtime in tool.RUNTIMES for name in ("median_ms", "at_peak_ms"))
+
+
+def test_two_threads_are_measured_again_if_they_had_one_core(monkeypatch):
+    gflops = iter([10.0, 10.0, 19.0, 8.0, 9.0, 9.0, 9.0])
+    monkeypatch.setattr(tool, "_timed", lambda *given: {"peak_gflops": next(gflops)})
+    built = tool.Built(SPACE.smallest, {1: {}, 2: {}})
+    assert tool.measure(built, SETTINGS, {1: None, 2: None}, 10.0)["threads"] == {"1": {"peak_gflops": 10.0}, "2": {"peak_gflops": 19.0}}
+    assert tool.measure(built, SETTINGS, {1: None, 2: None}, 10.0)["threads"]["2"] == {"peak_gflops": 9.0} and not list(gflops)
 
 
 def test_a_folder_goes_on_and_is_evaluated_as_far_as_it_went(tmp_path, monkeypatch, predictor):
@@ -91,7 +99,9 @@ def test_a_folder_goes_on_and_is_evaluated_as_far_as_it_went(tmp_path, monkeypat
         tool.run(folder, SETTINGS, SPACE, tmp_path, quiet=quiet)
     monkeypatch.setattr(tool, "choose", lambda *given: pytest.fail("the choice is that of the folder"))
     result = json.loads(tool.run(folder, SETTINGS, SPACE, tmp_path, only_evaluate=True).read_text())
-    assert [line["subnet"] for line in result["subnets"]] == prepared and result["design"] == prepared[:8]
+    assert [line["subnet"] for line in result["subnets"]] == prepared
+    # Those of the design come among the others, wherever the machine's clock moves to.
+    assert set(result["design"]) < set(prepared) and 1 < len(result["design"]) < 8 and result["design"] != prepared[: len(result["design"])]
     assert result["peak_spread"] == {"1": 1.0, "2": 1.0} and not list(tmp_path.glob("*.json"))
     prepared.clear()
     path = tool.run(folder, SETTINGS, SPACE, tmp_path, quiet=quiet)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import concurrent.futures
+import contextlib
 import ctypes
 import functools
 import os
@@ -14,6 +15,7 @@ from bertnas_jax.host_caches import CACHES, read_data_cache
 from bertnas_jax.latency.device import describe_host
 from bertnas_jax.latency.dot_peak import DOT_DTYPES, dot_peak
 from bertnas_jax.latency.fma_peak import fma_peak, loops_in_c
+from bertnas_jax.latency.measure import measure_interleaved
 from bertnas_jax.latency.pinning import usable_cores
 
 # Each rotation waits for the one before, one cycle on every x86 core with AVX2 (Source: A. Fog, instruction tables, ROR);
@@ -46,28 +48,28 @@ void sweep(const float *numbers, size_t count) {
 """
 _REPEATS = 7  # the fastest counts: a neighbour only ever takes away
 _ROUNDS, _SWEPT_FLOATS = 100_000, 32 << 20  # some 2 ms, and 128 MiB a core: twice what the largest desktop's caches hold
-_FMA_ROUNDS = 1_000_000
+_FMA_ROUNDS, _TURNS = 1_000_000, 30  # some 2 to 10 ms a loop
+_FMA = "float32"
 _RATES = (16, 32, 64)  # FLOP a cycle that x86 cores with AVX2 have: one or two FMAs of 256 bits, two of 512
 _ASSUMED_KIB = {"l1d_kib": (1, 32.0), "l2_kib": (2, 512.0), "l3_kib": (3, 0.0)}
 
 
 def detect_host() -> dict:
-    """The fields of a profile file for this machine, measured in about a second.
+    """The fields of a profile file for this machine, measured in some seconds.
 
     Raises:
       RuntimeError: there is no gcc, or the CPU has no AVX2 and FMA.
     """
     host, cores = describe_host(), usable_cores()
-    peak_gflops = _peak_gflops(cores[:1])
+    rates = _rates(cores[0], host.isa)
     with loops_in_c(_SOURCE) as library:
-        rotations_ghz = _clock_ghz(library)
         alone_gb_s, together_gb_s = (_read_gb_s(library, used) for used in (cores[:1], cores))
     caches = {name: _cache_kib(level, usual) for name, (level, usual) in _ASSUMED_KIB.items()}
     cluster = {
         "label": "large",
         "core": host.cpu,
         "cores": _figure(len(cores), "cores", "the cores this process may run on", "measured"),
-        **_rates(peak_gflops, rotations_ghz, host.isa),
+        **rates,
         "issue_width": _figure(6, "instructions/cycle", "assumed: that of the x86 cores of the last years", "assumed"),
         "out_of_order": _figure(1, "1 if out of order, 0 if in order", "assumed: every x86 core with AVX2 is", "assumed"),
         "l1d_kib": caches["l1d_kib"],
@@ -79,8 +81,18 @@ def detect_host() -> dict:
     return {"title": f"This machine: {host.cpu}", "soc": host.cpu, "clusters": [cluster], "cpu": shared, "gpu": None}
 
 
-def _rates(peak_gflops: float, rotations_ghz: float, isa: Sequence[str]) -> dict:
-    """Clock, multiply-adds a cycle and vector width."""
+def _rates(core: int, isa: Sequence[str]) -> dict:
+    """Clock, operations a cycle and vector width.
+
+    Loops of all dtypes run in turn, for the clock moves meanwhile: an integer's rate is its median ratio to that of the multiply-adds.
+    """
+    with contextlib.ExitStack() as stack:
+        library = stack.enter_context(loops_in_c(_SOURCE))
+        peaks = {_FMA: stack.enter_context(fma_peak([core], _FMA_ROUNDS))}
+        peaks |= {dtype: stack.enter_context(dot_peak(dtype, [core], _FMA_ROUNDS)) for dtype in DOT_DTYPES}
+        timings = measure_interleaved({dtype: peak.run for dtype, peak in peaks.items()}, _FMA, _TURNS, progress=False)
+        rotations_ghz = _clock_ghz(library)
+    peak_gflops = round(peaks[_FMA].flops / min(timings[_FMA].samples_ms) / 1e6, 1)
     per_cycle = min(_RATES, key=lambda rate: abs(rate - peak_gflops / rotations_ghz))
     # The clock that products run at: wide vectors may have a lower one than rotations.
     clock_ghz = round(peak_gflops / per_cycle, 3)
@@ -91,7 +103,7 @@ def _rates(peak_gflops: float, rotations_ghz: float, isa: Sequence[str]) -> dict
         "sustained_share": _figure(1.0, "share of the clock", "assumed: no throttling, as in a short benchmark with pauses", "assumed"),
         "float32_per_cycle": _figure(per_cycle, "FLOP/cycle", rate, "measured"),
         "float16_per_cycle": None,
-        **dot_rates(clock_ghz),
+        **{f"{dtype}_per_cycle": _dot_rate(dtype, per_cycle * peaks[dtype].flops / peaks[_FMA].flops / timings[dtype].ratio) for dtype in DOT_DTYPES},
         "vector_bits": _figure(512 if "avx512f" in isa else 256, "bits", "the instruction sets that /proc/cpuinfo lists", "published"),
     }
 
@@ -106,15 +118,10 @@ def _figure(value: float, unit: str, source: str, basis: str) -> dict:
     return {"value": value, "unit": unit, "source": source, "basis": basis}
 
 
-def dot_rates(clock_ghz: float) -> dict:
-    """What the instructions of int8 products do at this clock, that of the multiply-adds."""
-    rates = {}
-    for dtype in DOT_DTYPES:
-        with dot_peak(dtype, usable_cores()[:1], _FMA_ROUNDS) as peak:
-            gops = peak.flops / _fastest_s(peak.run) / 1e9
-        source = f"{gops:.1f} Gop/s of a loop of the compiler's instruction for weights in {dtype}, at {clock_ghz} GHz"
-        rates[f"{dtype}_per_cycle"] = _figure(round(gops / clock_ghz, 1), "op/cycle", source, "measured")
-    return rates
+def _dot_rate(dtype: str, per_cycle: float) -> dict:
+    """What the instruction of int8 products does."""
+    source = f"a loop of the compiler's instruction for weights in {dtype}, in turn with that of multiply-adds"
+    return _figure(round(per_cycle, 1), "op/cycle", source, "measured")
 
 
 def _fastest_s(work: Callable[[], object]) -> float:
@@ -124,11 +131,6 @@ def _fastest_s(work: Callable[[], object]) -> float:
         work()
         times.append(time.perf_counter() - start)
     return min(times)
-
-
-def _peak_gflops(cores: Sequence[int]) -> float:
-    with fma_peak(cores, _FMA_ROUNDS) as peak:
-        return round(peak.flops / _fastest_s(peak.run) / 1e9, 1)
 
 
 def _clock_ghz(library: ctypes.CDLL) -> float:

@@ -68,10 +68,15 @@ def price_cpu(work: WorkBatch, machine: CpuMachine, constants: CpuConstants, dev
 
 
 def _used(work: WorkBatch, machine: CpuMachine) -> Float[np.ndarray, "e s"]:
-    """Cores at work by cluster: all, or one of the fastest."""
+    """Cores at work by cluster in the mean: one of the fastest, or all while there are tasks, shared out in equal numbers.
+
+    Source: TVM's TVMBackendParallelLaunch, of which a core gets ceil(tasks / cores).
+    """
     alone = np.zeros(machine.count.shape[1])
     alone[0] = 1.0
-    return np.where(work.parallel[:, None], machine.count, alone)
+    cores = machine.count.sum(1)
+    busy = np.where(work.tasks > 0, work.tasks / np.maximum(1.0, np.ceil(work.tasks / cores)) / cores, 1.0)
+    return np.where((work.tasks == 1)[:, None], alone, machine.count * busy[:, None])
 
 
 def _main(value: float | Float[np.ndarray, "e s"]) -> float | Float[np.ndarray, " e"]:
@@ -153,7 +158,7 @@ def _packing_us(work, machine, constants, deviation, used, dram) -> Float[np.nda
 
 
 def _overhead_us(work, machine, constants, deviation, used) -> Float[np.ndarray, " e"]:
-    cycles = np.where(work.dispatched, constants.dispatch_cycles + constants.sync_cycles * (used.sum(1) - 1), 0.0)
+    cycles = np.where(work.dispatched, constants.dispatch_cycles + constants.sync_cycles * (np.ceil(used.sum(1) - 1e-9) - 1), 0.0)
     return cycles / _speed(machine, constants, deviation)[:, 0] / 1e3
 
 

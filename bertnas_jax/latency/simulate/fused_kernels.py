@@ -71,7 +71,7 @@ def works_of(nest: KernelNest) -> Iterator[KernelWork]:
     operations = float(nest.element_operations)
     beside = {"elements": operations, "kind": "vector" if operations else "none", "moved_bytes": nest.activation_bytes}
     if not nest.products:
-        yield KernelWork(nest.kernel.name, "float32", parallel=nest.is_parallel, **beside)
+        yield KernelWork(nest.kernel.name, "float32", tasks=nest.tasks, **beside)
     for number, product in enumerate(nest.products):
         yield KernelWork(
             f"{nest.kernel.name} {number + 1}" if len(nest.products) > 1 else nest.kernel.name,
@@ -80,7 +80,7 @@ def works_of(nest: KernelNest) -> Iterator[KernelWork]:
             product.rows,
             product.inner,
             product.columns,
-            parallel=nest.is_parallel,
+            tasks=nest.tasks,
             dispatched=number == 0,
             tile_rows=product.tile_rows,
             tile_columns=product.tile_columns,

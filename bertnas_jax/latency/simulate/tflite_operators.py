@@ -40,8 +40,8 @@ def attention_operators(hidden: int, heads: int, head_dim: int, seq_len: int, dt
         kernels += [*_linear(f"FULLY_CONNECTED {name}", seq_len, hidden, width, dtype), _plain("TRANSPOSE", seq_len * width, numbers)]
     kernels += [
         _attend("BATCH_MATMUL scores", heads, seq_len, head_dim, seq_len, numbers),
-        _on_scores("MUL", "scale", scores, numbers, parallel=False),
-        _on_scores("SOFTMAX", "softmax", scores, numbers, parallel=True),
+        _on_scores("MUL", "scale", scores, numbers, tasks=1),
+        _on_scores("SOFTMAX", "softmax", scores, numbers, tasks=0),
         _attend("BATCH_MATMUL mix", heads, seq_len, seq_len, head_dim, numbers),
         _plain("TRANSPOSE", seq_len * width, numbers),
         *_linear("FULLY_CONNECTED output", seq_len, width, hidden, dtype),
@@ -84,7 +84,7 @@ def delegated(kernels: Sequence[KernelWork]) -> list[KernelWork]:
     Source: our exported files on the host, "XNNPACK in 1 partition" (benchmarks/results/same_subnet_2026-11-24.json): so taken, 12
     latencies are fitted to 4.4 % in the mean, as on the phones to 7.3 %.
     """
-    return [dataclasses.replace(kernel, parallel=True, packed=False) for kernel in kernels]
+    return [dataclasses.replace(kernel, tasks=0, packed=False) for kernel in kernels]
 
 
 def patch_embedding(patches: int, patch_inputs: int, hidden: int, dtype: str) -> KernelWork:
@@ -114,12 +114,12 @@ def _besides_weights(dtype: str) -> str:
 def _plain(operator: str, size: int, dtype: str, reads: int = 1) -> KernelWork:
     costs = _costs_of(dtype)
     elements, moved = size * ELEMENT_NS[costs][operator], (reads + 1) * size * BYTES[dtype]
-    return KernelWork(operator, dtype, elements=elements, kind=f"plain_{costs}", moved_bytes=moved, parallel=False)
+    return KernelWork(operator, dtype, elements=elements, kind=f"plain_{costs}", moved_bytes=moved, tasks=1)
 
 
-def _on_scores(operator: str, kind: str, size: int, dtype: str, parallel: bool) -> KernelWork:
+def _on_scores(operator: str, kind: str, size: int, dtype: str, tasks: int) -> KernelWork:
     moved = 2 * size * BYTES[dtype]
-    return KernelWork(operator, dtype, elements=float(size), kind=f"{kind}_{_costs_of(dtype)}", moved_bytes=moved, parallel=parallel)
+    return KernelWork(operator, dtype, elements=float(size), kind=f"{kind}_{_costs_of(dtype)}", moved_bytes=moved, tasks=tasks)
 
 
 def _costs_of(dtype: str) -> str:
@@ -135,7 +135,7 @@ def _linear(name: str, rows: int, inner: int, columns: int, dtype: str) -> list[
     if weights == numbers:
         return [product]
     elements, moved = rows * inner * _QUANTIZE_NS, rows * inner * (BYTES[numbers] + BYTES[weights])
-    return [KernelWork("QUANTIZE", numbers, elements=elements, kind=f"plain_{numbers}", moved_bytes=moved, parallel=False), product]
+    return [KernelWork("QUANTIZE", numbers, elements=elements, kind=f"plain_{numbers}", moved_bytes=moved, tasks=1), product]
 
 
 def _attend(name: str, heads: int, rows: int, inner: int, columns: int, dtype: str) -> KernelWork:

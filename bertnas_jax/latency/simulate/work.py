@@ -40,7 +40,7 @@ class KernelWork:
 
     `packed`: the right operand is laid out anew at each run. `elements` are weighted: an element of
     the kind's plainest operator is 1. `moved_bytes` are its activations, each read or written once.
-    `parallel`: it runs on every core of a set, and not on its fastest alone. `dispatched`: False for the
+    `tasks`: in how many parts it is shared out among the cores of a set, 1 for its fastest alone, 0 as finely as need be. `dispatched`: False for the
     second and further products of a kernel, which nothing more is called for.
 
     A product whose activations have several digits makes as many `passes` over its right operand.
@@ -58,7 +58,7 @@ class KernelWork:
     elements: float = 0.0
     kind: str = "none"
     moved_bytes: int = 0
-    parallel: bool = True
+    tasks: int = 0
     dispatched: bool = True
     tile_rows: int = 0
     tile_columns: int = 0
@@ -76,6 +76,8 @@ class KernelWork:
             )
         if self.elements < 0 or self.moved_bytes < 0 or (self.elements > 0) == (self.kind == "none"):
             raise ValueError(f"{self.name} must have elements of a kind or neither, got {self.elements} of {self.kind!r}; name the kind")
+        if self.tasks < 0:
+            raise ValueError(f"{self.name} must be of some tasks or of none in particular, got {self.tasks}; give 0")
         if self.passes < 1:
             raise ValueError(f"{self.name} must pass over its right operand at least once, got {self.passes}; give 1")
         tile = (self.tile_rows, self.tile_columns, self.swept_columns)
@@ -121,21 +123,20 @@ class WorkBatch:
     swept_columns: Float[np.ndarray, " e"]
     passes: Float[np.ndarray, " e"]
     packed: Bool[np.ndarray, " e"]
-    parallel: Bool[np.ndarray, " e"]
+    tasks: Float[np.ndarray, " e"]
     dispatched: Bool[np.ndarray, " e"]
     is_int8: Bool[np.ndarray, " e"]
     is_int16: Bool[np.ndarray, " e"]
 
     @classmethod
     def of(cls, kernels: Sequence[KernelWork]) -> WorkBatch:
-        names = ("batch", "rows", "inner", "columns", "elements", "moved_bytes", "tile_rows", "tile_columns", "swept_columns", "passes")
+        names = ("batch", "rows", "inner", "columns", "elements", "moved_bytes", "tasks", "tile_rows", "tile_columns", "swept_columns", "passes")
         numbers = {name: np.array([getattr(kernel, name) for kernel in kernels], float) for name in names}
         return cls(
             **numbers,
             width=np.array([BYTES[kernel.dtype] for kernel in kernels], float),
             kind=np.array([ELEMENT_KINDS.index(kernel.kind) for kernel in kernels]),
             packed=np.array([kernel.packed for kernel in kernels]),
-            parallel=np.array([kernel.parallel for kernel in kernels]),
             dispatched=np.array([kernel.dispatched for kernel in kernels]),
             is_int8=np.array([kernel.dtype == "int8" for kernel in kernels]),
             is_int16=np.array([kernel.dtype == "int16" for kernel in kernels]),

@@ -32,7 +32,8 @@ def kernels(draw):
     dtype, elements, product = draw(st.sampled_from(PRODUCT_DTYPES)), draw(st.integers(0, 10**6)), draw(sizes)
     kinds = ["vector", *(f"plain_{each}" for each in CPU_DTYPES if each == dtype)]
     kind = draw(st.sampled_from(kinds)) if elements else "none"
-    flags = {name: draw(st.booleans()) for name in ("packed", "parallel", "dispatched")} | {"passes": draw(st.integers(1, 2))}
+    flags = {name: draw(st.booleans()) for name in ("packed", "dispatched")}
+    flags |= {"passes": draw(st.integers(1, 2)), "tasks": draw(st.integers(0, 20))}
     if draw(st.booleans()):
         flags |= {"tile_rows": draw(st.integers(1, 6)), "tile_columns": draw(st.integers(1, 48)), "swept_columns": draw(st.integers(1, product[-1]))}
     return KernelWork("any", dtype, *product, elements=float(elements), kind=kind, moved_bytes=draw(st.integers(0, 10**7)), **flags)
@@ -53,7 +54,7 @@ def at_clock(cores, factor):
 @settings(deadline=None)
 @given(kernels(), sets)
 def test_no_price_is_below_the_peak_of_all_cores_or_of_the_memory(kernel, cores):
-    used = cores.parts if kernel.parallel else ((1, cores.parts[0][1]),)
+    used = cores.parts if kernel.tasks != 1 else ((1, cores.parts[0][1]),)
     peak = sum(count * cluster.clock_ghz.value * getattr(cluster, f"{kernel.dtype}_per_cycle").value for count, cluster in used)
     products = kernel.flops - kernel.elements
     assert price_us(kernel, cores) >= products / peak / 1e3
@@ -85,6 +86,21 @@ def test_more_cores_are_slower_only_by_what_the_price_names(kernel, name, data):
     first, second = (price_on_cpu([kernel], cores, FIT) for cores in (fewer, more))
     named = second.overhead_us[0] - first.overhead_us[0] + second.background_us[0]
     assert second.total_us[0] <= first.total_us[0] + named + 1e-9
+
+
+def test_nine_tasks_keep_two_cores_as_long_as_ten():
+    kernel = KernelWork("any", "float32", 1, 64, 384, 1152, elements=1e5, kind="vector")
+
+    def arithmetic_us(tasks, cores):
+        price = price_on_cpu([dataclasses.replace(kernel, tasks=tasks)], core_set(PROFILES["pixel_4"], cores), FIT)
+        return float(price.arithmetic_us[0])
+
+    freely = arithmetic_us(0, "2 medium")
+    assert arithmetic_us(10, "2 medium") == freely < arithmetic_us(9, "2 medium") < arithmetic_us(1, "2 medium")
+    # Cores are lost a share each: with none lost, 9 tasks are 5 and 4, and take as long as 10 of the same size.
+    alone = arithmetic_us(1, "2 medium")
+    assert alone / arithmetic_us(9, "2 medium") - 1 == pytest.approx(0.8 * (alone / freely - 1))
+    assert arithmetic_us(9, "1 large") == arithmetic_us(0, "1 large")
 
 
 @pytest.mark.parametrize("dtype", CPU_DTYPES)
