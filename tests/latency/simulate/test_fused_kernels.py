@@ -22,9 +22,9 @@ PIXEL = load_profile("pixel_4")
 
 def test_the_works_of_a_kernel_of_two_products():
     scores, context = Product(2, 8, 32, 8, "float32", 8192, 4, 8, 8), Product(2, 8, 8, 32, "float32", 8192, 4, 8, 32)
-    nest = KernelNest(Kernel("attention", "#1", 17_384, 5000), (scores, context), 1000, 4096, True)
+    nest = KernelNest(Kernel("attention", "#1", 17_384, 5000), (scores, context), 1000, 4096, tasks=2)
     first, second = works_of(nest)
-    tile = {"tile_rows": 4, "tile_columns": 8}
+    tile = {"tile_rows": 4, "tile_columns": 8, "tasks": 2}
     beside = {"elements": 1000.0, "kind": "vector", "moved_bytes": 4096}
     assert first == KernelWork("attention 1", "float32", 2, 8, 32, 8, swept_columns=8, **tile, **beside)
     assert second == KernelWork("attention 2", "float32", 2, 8, 8, 32, swept_columns=32, dispatched=False, **tile)
@@ -34,7 +34,7 @@ def test_the_works_of_a_kernel_of_two_products():
 def test_a_product_of_unpriced_numbers_is_named():
     product = Product(1, 4, 8, 16, "int4", 1024, 4, 16, 16)
     with pytest.raises(ValueError, match="got int4 in gemm; price float32"):
-        list(works_of(KernelNest(Kernel("gemm", "#1", 1024, 400), (product,), 0, 100, False)))
+        list(works_of(KernelNest(Kernel("gemm", "#1", 1024, 400), (product,), 0, 100, tasks=1)))
     with pytest.raises(ValueError, match="must be in float32, int8_accurate, int8_fast to be priced, got 'int8'"):
         FusedKernels(16, "int8", PIXEL)
 
