@@ -6,6 +6,7 @@ It knows registers, ports and latencies; it takes every load for a hit in the fi
 from __future__ import annotations
 
 import dataclasses
+import functools
 import re
 import shutil
 import subprocess
@@ -106,6 +107,7 @@ def find_mca() -> str:
     return program
 
 
+@functools.cache  # asked for every loop
 def _version(program: str) -> int:
     told = re.search(r"LLVM version (\d+)", subprocess.run([program, "--version"], capture_output=True, text=True).stdout)
     return int(told[1]) if told else 0

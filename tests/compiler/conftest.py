@@ -44,6 +44,12 @@ def assert_same_on(target, rewrite, program, *arrays):
     np.testing.assert_allclose(results[1], results[0], rtol=1e-4, atol=1e-5)
 
 
+def has_byte_weights(target, precision):
+    """True if the target's instruction takes weights of a whole byte, and not of fewer bits."""
+    with target:
+        return integer_dots()[precision].weight_limit == 127
+
+
 def rounding_bound(x, weights, target, precision):
     """How far quantised x W, for x [..., K] and W [K, N], may be from itself in exact numbers.
 

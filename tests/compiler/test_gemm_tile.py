@@ -9,7 +9,7 @@ from bertnas_jax.compiler.gemm_tile import GemmShape, GemmTile, default_tile, ti
 from bertnas_jax.compiler.targets import host_target
 from bertnas_jax.compiler.tuning import Tuning
 from bertnas_jax.compiler.vector_unit import vector_unit
-from tests.compiler.conftest import rounding_bound
+from tests.compiler.conftest import has_byte_weights, rounding_bound
 
 shapes = st.builds(GemmShape, st.integers(1, 200), st.integers(1, 4000), st.integers(1, 4000), st.sampled_from(["float32", "int8_accurate", "int8_fast"]))
 
@@ -65,7 +65,9 @@ def test_a_product_of_whole_numbers_has_the_same_bits_in_any_tile(run_compiled, 
     for tile in choices:
         with Tuning(str(target.attrs["mcpu"]), {shape: tile}):
             found.append(run_compiled(lambda x: x @ weights + bias, x, precision=precision))
-    assert np.all(np.abs(found[0] - (x @ weights + bias)) <= rounding_bound(x, weights, target, precision))
+    errors = np.abs(found[0] - (x @ weights + bias))
+    assert np.all(errors <= rounding_bound(x, weights, target, precision))
+    assert errors.max() <= 0.3 or not has_byte_weights(target, precision)
     for other in found[1:]:
         np.testing.assert_array_equal(other, found[0])
 

@@ -90,7 +90,7 @@ def test_a_missing_program_names_its_package(monkeypatch):
 
 def test_an_old_program_is_not_asked(monkeypatch):
     told = subprocess.CompletedProcess([], 0, stdout="Debian LLVM version 14.0.6\n  Optimized build.\n")
-    monkeypatch.setattr(shutil, "which", lambda name: "/usr/bin/llvm-mca" if name == "llvm-mca" else None)
+    monkeypatch.setattr(shutil, "which", lambda name: "/old/llvm-mca" if name == "llvm-mca" else None)
     monkeypatch.setattr(subprocess, "run", lambda *command, **options: told)
     with pytest.raises(RuntimeError, match="of LLVM 14; install the package llvm-19"):
         find_mca()

@@ -14,7 +14,7 @@ from bertnas_jax.compiler.build import build_executable
 from bertnas_jax.compiler.integer_dot import integer_dots
 from bertnas_jax.compiler.pipeline import rewrite_passes
 from bertnas_jax.compiler.quantize_projections import pack_integers, quantize_columns, quantize_projections
-from tests.compiler.conftest import call, rounding_bound, simplified, trace
+from tests.compiler.conftest import call, has_byte_weights, rounding_bound, simplified, trace
 
 INT8 = ("int8_accurate", "int8_fast")
 HASWELL = tvm.target.Target({"kind": "llvm", "mcpu": "haswell", "mtriple": "x86_64-linux-gnu"})
@@ -121,9 +121,7 @@ def _of_any_weights():
                     product[vi, vj] = T.Cast("float32", total[vi, vj]) * columns[vj] * rows[vi, T.int64(0)]
 
         @R.function
-        def main(
-            x0: R.Tensor((4, 8), "float32"), panels: R.Tensor((1, 4, 32), "int16"), columns: R.Tensor((16,), "float32")
-        ) -> R.Tensor((4, 16), "float32"):
+        def main(x0: R.Tensor((4, 8), "float32"), panels: R.Tensor((1, 4, 32), "int16"), columns: R.Tensor((16,), "float32")) -> R.Tensor((4, 16), "float32"):
             cls = Expected
             with R.dataflow():
                 magnitude = R.abs(x0)
@@ -169,7 +167,9 @@ def test_rows_of_zeros_and_of_one_value_stay_finite(target, precision):
     weights = np.concatenate([WEIGHTS] * 3, axis=1)
     got = call(build_executable(lower(trace(lambda x: x @ weights, x), target, precision=precision), target), x)
     assert not got[0].any()
-    assert np.all(np.abs(got - x @ weights) <= rounding_bound(x, weights, target, precision))
+    errors = np.abs(got - x @ weights)
+    assert np.all(errors <= rounding_bound(x, weights, target, precision))
+    assert errors.max() <= 0.1 or not has_byte_weights(target, precision)
 
 
 @pytest.mark.slow

@@ -61,8 +61,8 @@ def detect_host() -> dict:
       RuntimeError: there is no gcc, or the CPU has no AVX2 and FMA.
     """
     host, cores = describe_host(), usable_cores()
-    rates = _rates(cores[0], host.isa)
     with loops_in_c(_SOURCE) as library:
+        rates = _rates(library, cores[0], host.isa)
         alone_gb_s, together_gb_s = (_read_gb_s(library, used) for used in (cores[:1], cores))
     caches = {name: _cache_kib(level, usual) for name, (level, usual) in _ASSUMED_KIB.items()}
     cluster = {
@@ -81,17 +81,16 @@ def detect_host() -> dict:
     return {"title": f"This machine: {host.cpu}", "soc": host.cpu, "clusters": [cluster], "cpu": shared, "gpu": None}
 
 
-def _rates(core: int, isa: Sequence[str]) -> dict:
+def _rates(library: ctypes.CDLL, core: int, isa: Sequence[str]) -> dict:
     """Clock, operations a cycle and vector width.
 
     Loops of all dtypes run in turn, for the clock moves meanwhile: an integer's rate is its median ratio to that of the multiply-adds.
     """
     with contextlib.ExitStack() as stack:
-        library = stack.enter_context(loops_in_c(_SOURCE))
         peaks = {_FMA: stack.enter_context(fma_peak([core], _FMA_ROUNDS))}
         peaks |= {dtype: stack.enter_context(dot_peak(dtype, [core], _FMA_ROUNDS)) for dtype in DOT_DTYPES}
         timings = measure_interleaved({dtype: peak.run for dtype, peak in peaks.items()}, _FMA, _TURNS, progress=False)
-        rotations_ghz = _clock_ghz(library)
+    rotations_ghz = _clock_ghz(library)
     peak_gflops = round(peaks[_FMA].flops / min(timings[_FMA].samples_ms) / 1e6, 1)
     per_cycle = min(_RATES, key=lambda rate: abs(rate - peak_gflops / rotations_ghz))
     # The clock that products run at: wide vectors may have a lower one than rotations.
