@@ -7,7 +7,8 @@ the same command goes on where it stopped; with --evaluate it tells what those d
 
 Those of the design and the others are measured in one random order, for a machine's clock moves from one quarter of an hour
 to the next, by more than the fit is off. A loop of multiply-adds runs in each round: the same fit and trial are told of a latency's median ratio
-to it, in milliseconds at the profile's peak (`at_peak_ms`). Give the measuring a quiet machine all the same: `prepare`
+to it, in milliseconds at the profile's peak (`at_peak_ms`). Those of the design are measured once more after all others: what two measurements of one Subnet differ by
+bounds how many predictions are near and in what order. Give the measuring a quiet machine all the same: `prepare`
 compiles a Subnet, for most of the time it takes, and may be disturbed; `measure` may not, and takes some 7 s.
 
   python tools/host_simulator_error.py --workdir=runs/host_error --design=40 --subnets=300
@@ -33,7 +34,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
 from bertnas_jax.benchmark import RESULTS, write_result
 from bertnas_jax.benchmark.cell import draw_model
-from bertnas_jax.benchmark.rank_agreement import rank_agreement
+from bertnas_jax.benchmark.rank_agreement import MIN_PAIRS, rank_agreement, repeatability
 from bertnas_jax.benchmark.records import check_settings, recorded, written_down
 from bertnas_jax.benchmark.runtimes import rest
 from bertnas_jax.compiler import build, host_target, lower, set_num_threads, trace_model
@@ -57,7 +58,7 @@ SPACE = SearchSpace(Subnet.uniform(12, 384, 12, 1536), (3, 4, 6, 8, 12), (256, 3
 OURS = {"tvm": "float32", "tvm_int8_accurate": "int8_accurate"}
 RUNTIMES = (*OURS, "tflite")
 CONSTANTS = dict.fromkeys(OURS, FusedConstants) | {"tflite": CpuConstants}
-RECORDS, PROFILE, CHOICE = "subnets.jsonl", "host.json", "choice.json"
+RECORDS, AGAIN, PROFILE, CHOICE = "subnets.jsonl", "again.jsonl", "host.json", "choice.json"
 CANDIDATES = 600  # from which the design is chosen
 WITHIN = 0.1
 PEAK_ROUNDS = 2_000_000  # some 4 ms, of the order of a Subnet: a longer loop meets more of a neighbour's time slices
@@ -211,6 +212,24 @@ def evaluate(
     return found
 
 
+def repeated(records: Mapping[str, dict], again: Sequence[dict], others: Sequence[Subnet]) -> dict[str, dict]:
+    """By runtime and threads, how far a measurement is from itself, and the order that knowing the truth would give; nothing of fewer than 3 Subnets."""
+    twice = [(records[line["subnet"]], line) for line in again if line["subnet"] in records]
+    if len(twice) < MIN_PAIRS:
+        return {}
+
+    def told(threads: str, runtime: str, figure: str) -> dict:
+        first, second, measured = (
+            np.array([line["threads"][threads][runtime][figure] for line in lines])
+            for lines in ([one for one, _ in twice], [other for _, other in twice], [records[subnet.describe()] for subnet in others])
+        )
+        return dataclasses.asdict(repeatability(first, second, measured))
+
+    figures = {"as_measured": "median_ms", "at_peak": "at_peak_ms"}
+    places = [(threads, runtime) for runtime in RUNTIMES for threads in twice[0][0]["threads"]]
+    return {f"{runtime}, {threads} threads": {name: told(threads, runtime, figure) for name, figure in figures.items()} for threads, runtime in places}
+
+
 def chosen(folder: pathlib.Path, space: SearchSpace, predictor: Predictor, settings: Settings) -> tuple[list[Subnet], list[Subnet]]:
     """What `choose` gave when the folder was begun: other prices would choose other Subnets for the records that there are."""
     path = folder / CHOICE
@@ -233,9 +252,9 @@ def host_profile(folder: pathlib.Path) -> dict:
 
 
 def measured(
-    folder: pathlib.Path, settings: Settings, subnets: Mapping[str, Subnet], core_gflops: float, quiet: Callable[[], contextlib.AbstractContextManager]
+    path: pathlib.Path, settings: Settings, subnets: Mapping[str, Subnet], core_gflops: float, quiet: Callable[[], contextlib.AbstractContextManager]
 ) -> list[dict]:
-    """The records of these Subnets, each measured within `quiet()` if it was not before."""
+    """The records of these Subnets in a file, each measured within `quiet()` if it was not before."""
 
     def record(name: str) -> dict:
         built = prepare(subnets[name], settings)
@@ -243,7 +262,7 @@ def measured(
             return measure(built, settings, peaks, core_gflops)
 
     with peak_loops(settings) as peaks:
-        return recorded(folder / RECORDS, "subnet", subnets, record)
+        return recorded(path, "subnet", subnets, record)
 
 
 def run(
@@ -265,10 +284,12 @@ def run(
     predictor, (cluster,) = Predictor(space, device, settings.seq_len), device.cpu.clusters
     design, others = chosen(folder, space, predictor, settings)
     in_turn = random.Random(settings.seed).sample([*design, *others], len(design) + len(others))
-    subnets = {subnet.describe(): subnet for subnet in in_turn}
     core_gflops = cluster.clock_ghz.value * cluster.float32_per_cycle.value
-    lines = written_down(folder / RECORDS) if only_evaluate else measured(folder, settings, subnets, core_gflops, quiet)
-    records = {line["subnet"]: line for line in lines}
+    kept = {}
+    for name, turns in ((RECORDS, in_turn), (AGAIN, [subnet for subnet in in_turn if subnet in design])):
+        subnets = {subnet.describe(): subnet for subnet in turns}
+        kept[name] = written_down(folder / name) if only_evaluate else measured(folder / name, settings, subnets, core_gflops, quiet)
+    lines, records = kept[RECORDS], {line["subnet"]: line for line in kept[RECORDS]}
     design, others = ([subnet for subnet in some if subnet.describe() in records] for some in (design, others))
     if not design or not others:
         raise ValueError(f"records must be of a design and of others to be evaluated, got {len(design)} and {len(others)}; measure more")
@@ -279,7 +300,9 @@ def run(
         "design": [subnet.describe() for subnet in design],
         "peak_spread": peak_spread(lines, settings),
         "errors": evaluate(predictor, design, others, records, folder, settings),
+        "repeated": repeated(records, kept[AGAIN], others),
         "subnets": lines,
+        "again": kept[AGAIN],
     }
     for name, each in told["errors"].items():
         print(f"{name}: " + "; ".join(f"{which} {of['within_10_percent']:.1%} within 10 %, mean error {of['mape']:.1%}" for which, of in each.items()))

@@ -1,4 +1,4 @@
-"""How far one score puts Subnets in the order of another, with intervals."""
+"""How far one score puts Subnets in the order of another, with intervals, and how far one that knows the truth would."""
 
 from __future__ import annotations
 
@@ -49,6 +49,33 @@ def rank_agreement(
     tail = 50.0 * (1.0 - CONFIDENCE)
     low, high = np.percentile([sample for sample in samples if sample is not None], [tail, 100.0 - tail], axis=0)
     return RankAgreement(tau, (float(low[0]), float(high[0])), rho, (float(low[1]), float(high[1])))
+
+
+@dataclasses.dataclass(frozen=True)
+class Repeatability:
+    """What is to be had at all of quantities that were measured: of `pairs` measured twice the standard deviation of one measurement's
+    logarithm, and the Kendall's tau between the truth and measurements that spread so, the mean of many draws.
+    """
+
+    pairs: int
+    log_deviation: float
+    kendall_tau_of_truth: float
+
+
+def repeatability(
+    first: Float[np.ndarray, " m"], second: Float[np.ndarray, " m"], measured: Float[np.ndarray, " n"], draws: int = 200, seed: int = 0
+) -> Repeatability:
+    """Of m things measured twice, for n of the kind, whose measurements stand for the truth. Source: two of one spread differ by sqrt(2) times it.
+
+    Raises:
+      ValueError: there are fewer than 3 pairs.
+    """
+    changes = np.log(np.asarray(second, np.float64) / np.asarray(first, np.float64))
+    if len(changes) < MIN_PAIRS:
+        raise ValueError(f"a spread must be of at least {MIN_PAIRS} pairs, got {len(changes)}; measure more of them twice")
+    deviation, rng, truth = float(changes.std(ddof=1)) / 2**0.5, np.random.default_rng(seed), np.log(measured)
+    taus = [stats.kendalltau(truth, truth + rng.normal(0.0, deviation, len(truth))).statistic for _ in range(draws)]
+    return Repeatability(len(changes), deviation, float(np.mean(taus)))
 
 
 def _both(scores: Float[np.ndarray, " n"], truth: Float[np.ndarray, " n"]) -> tuple[float, float] | None:

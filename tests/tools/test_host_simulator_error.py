@@ -3,6 +3,7 @@
 import contextlib
 import dataclasses
 import json
+import random
 
 import numpy as np
 import pytest
@@ -87,7 +88,8 @@ def test_a_folder_goes_on_and_is_evaluated_as_far_as_it_went(tmp_path, monkeypat
 
     def measure(built, settings, peaks, core_gflops):
         assert held and set(peaks) == {1, 2}
-        return {"threads": {str(threads): {"peak_gflops": 2.0 * core_gflops} for threads in settings.threads}}
+        times = {runtime: {"median_ms": 1.0 + len(prepared), "at_peak_ms": 1.0} for runtime in tool.RUNTIMES}
+        return {"threads": {str(threads): times | {"peak_gflops": 2.0 * core_gflops} for threads in settings.threads}}
 
     monkeypatch.setattr(tool, "Predictor", lambda *given: predictor)
     monkeypatch.setattr(tool, "prepare", prepare)
@@ -105,7 +107,9 @@ def test_a_folder_goes_on_and_is_evaluated_as_far_as_it_went(tmp_path, monkeypat
     assert result["peak_spread"] == {"1": 1.0, "2": 1.0} and not list(tmp_path.glob("*.json"))
     prepared.clear()
     path = tool.run(folder, SETTINGS, SPACE, tmp_path, quiet=quiet)
-    assert len(prepared) == 7 and len(json.loads(path.read_text())["subnets"]) == 18 and path.parent == tmp_path
+    result = json.loads(path.read_text())
+    assert len(prepared) == 7 + 8 and len(result["subnets"]) == 18 and path.parent == tmp_path
+    assert {line["subnet"] for line in result["again"]} == set(result["design"]) == set(prepared[7:])
 
 
 def test_errors_by_hand():
@@ -114,3 +118,16 @@ def test_errors_by_hand():
     assert figures["mape"] == pytest.approx((0.05 + 0 + 0.25) / 3)
     assert figures["kendall_tau_of_simulator"] == 1
     assert figures["kendall_tau_of_flops"] == pytest.approx(1 / 3)  # two pairs of three in order
+
+
+def test_what_a_measurement_is_worth_is_told_of_those_measured_twice():
+    def lines(factor):
+        times = [{runtime: {"median_ms": factor * (1.0 + i), "at_peak_ms": 1.0 + i} for runtime in tool.RUNTIMES} for i in range(4)]
+        return [{"subnet": subnet.describe(), "threads": {"1": one}} for subnet, one in zip(subnets, times, strict=True)]
+
+    subnets = [SPACE.sample(random.Random(seed)) for seed in range(4)]
+    assert len(set(subnets)) == 4
+    records = {line["subnet"]: line for line in lines(1.0)}
+    told = tool.repeated(records, lines(1.1), subnets)["tvm, 1 threads"]
+    assert told["as_measured"] == {"pairs": 4, "log_deviation": pytest.approx(0.0, abs=1e-9), "kendall_tau_of_truth": 1.0}, "a factor of all is no spread"
+    assert tool.repeated(records, lines(1.1)[:2], subnets) == {}
