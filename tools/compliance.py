@@ -15,16 +15,13 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-import json
 import math
 import os
 import pathlib
 import random
 import shutil
-import subprocess
 import sys
 
-import jax
 import numpy as np
 from tqdm import tqdm
 
@@ -33,12 +30,10 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 from bertnas_jax.benchmark import RESULTS, write_result
 from bertnas_jax.benchmark.records import check_settings, recorded
 from bertnas_jax.benchmark.trained_run import TrainedRun, open_run, read_run, sources
-from bertnas_jax.compiler import Tuning, compile_model, host_target, set_num_threads
+from bertnas_jax.compiler import Tuning, compile_model, host_target
 from bertnas_jax.errors import explained
-from bertnas_jax.export import TfliteModel
-from bertnas_jax.latency import full_inputs, measure_interleaved, pinned
-from bertnas_jax.model import load_checkpoint, read_config, save_checkpoint
 from bertnas_jax.search.config import BudgetConfig, SamplerConfig, SearchConfig
+from bertnas_jax.search.fresh_process import Fresh, timed_afresh
 from bertnas_jax.search.job import Job, known_tuning
 from bertnas_jax.search.latencies import latency_stage
 from bertnas_jax.search.latency_limit import limits_of
@@ -49,7 +44,7 @@ from bertnas_jax.supernet import Supernet, extract
 from bertnas_jax.train import RunFolder, Stopwatch, SupernetConfig, SupernetScorer
 
 TOLERANCE = 0.03  # by which a winner may exceed its budget when it is measured again
-MODEL, BERT_BASE_FILE = "model", "baseline/bert_base.tflite"
+BERT_BASE_FILE = "baseline/bert_base.tflite"
 KEPT = ("kernel_table.json", "tuning.json")
 ROUNDS = 15  # as many as finalists are measured in
 
@@ -64,6 +59,7 @@ class Settings:
     dev_subset: int = 256
     seq_len: int = 32
     threads: int = 1
+    fresh_processes: int = BudgetConfig().fresh_processes
     seed: int = 0
     tune: bool = True
 
@@ -73,7 +69,7 @@ class Settings:
         sampler = SamplerConfig(
             evaluations=self.evaluations, population=max(2, self.evaluations // 4), dev_subset=self.dev_subset, finalists=self.finalists, priced=100_000
         )
-        budget = BudgetConfig(latency_ms=latency_ms, threads=self.threads, seq_len=self.seq_len)
+        budget = BudgetConfig(latency_ms=latency_ms, threads=self.threads, seq_len=self.seq_len, fresh_processes=self.fresh_processes)
         return SearchConfig(**shared | {"workdir": str(folder), "seed": self.seed + number}, budget=budget, sampler=sampler, tune=self.tune)
 
 
@@ -111,50 +107,37 @@ class Searches:
                 subnet = rounds_stage(job, trained.weights, self._scorer, latency_stage(job), Stopwatch(job.folder))
             except InfeasibleBudget as reason:
                 return {"latency_ms": latency_ms, "subnet": None, "why": str(reason), "rounds": len(read_rounds(job))}
-        save_checkpoint(extract(trained.weights, job.space, job.bert, subnet), job.path(MODEL), job.checkpoint)
-        again = measure_afresh(job.folder.path, self._settings)
-        chosen = next(one for one in job.folder.read_json("finalists.json") if one["chosen"])
-        factors = [one.factor for one in read_rounds(job)]
-        shutil.rmtree(job.path(MODEL))
+        (again,) = self._measure_again(job, subnet)
+        told = job.folder.read_json("finalists.json")
+        chosen = next(one for one in told if one["chosen"])
         job.path(BERT_BASE_FILE).unlink()
+        timing = again.timing
+        figures = {"median_ms": timing.median_ms, "p90_ms": timing.p90_ms, "runs": timing.runs, "reference_drift": timing.reference_drift}
         return {
             "latency_ms": latency_ms,
             "subnet": subnet.describe(),
-            "accuracy": chosen["accuracy"],
-            "table_ms": chosen["table_ms"],
-            "measured_ms": chosen["measured_ms"],
-            "factors": factors,
-            "again": again,
-            "share_of_budget": again["median_ms"] / latency_ms,
+            **{name: chosen[name] for name in ("accuracy", "table_ms", "measured_ms", "fresh_ms")},
+            "refused": sum(bool(one["fresh_ms"]) and not one["meets_budget"] for one in told),
+            "factors": [one.factor for one in read_rounds(job)],
+            "again": figures | {"process": again.process},
+            "share_of_budget": timing.median_ms / latency_ms,
         }
+
+    def _measure_again(self, job: Job, subnet: Subnet) -> list[Fresh]:
+        """The winner built again, and measured by another process."""
+        settings, library = self._settings, job.path("winner.so")
+        model = extract(self._trained.weights, job.space, job.bert, subnet)
+        compile_model(model, settings.seq_len, host_target()).save(library)
+        try:
+            return timed_afresh(library, job.path(BERT_BASE_FILE), settings.seq_len, settings.threads, ROUNDS, processes=1)
+        finally:
+            library.unlink()
 
     def _share_bert_base(self, path: pathlib.Path) -> None:
         """The file that all searches measure beside, 0.4 GB, under this search's name too."""
         path.parent.mkdir(exist_ok=True)
         path.unlink(missing_ok=True)
         os.link(self._folder / "prices" / BERT_BASE_FILE, path)
-
-
-def measure_afresh(folder: pathlib.Path, settings: Settings) -> dict:
-    """The winner in a folder, built and measured by another process."""
-    command = [sys.executable, __file__, f"--measure={folder}", f"--seq_len={settings.seq_len}", f"--threads={settings.threads}"]
-    done = subprocess.run(command, capture_output=True, text=True)
-    if done.returncode:
-        raise RuntimeError(f"{' '.join(command)} must measure the winner, got:\n{done.stderr[-4000:]}")
-    return json.loads(done.stdout.splitlines()[-1])
-
-
-def measure(folder: pathlib.Path, seq_len: int, threads: int) -> dict:
-    """What `measure_afresh` tells: the latency of the model in a folder, in turn with BERT-base on TensorFlow Lite."""
-    with Tuning.load(folder / "tuning.json"):
-        model = load_checkpoint(folder / MODEL, read_config(folder / MODEL), jax.random.key(0))
-        compiled, inputs = compile_model(model, seq_len, host_target()), full_inputs(seq_len)
-    with pinned(threads):
-        set_num_threads(threads)
-        reference = TfliteModel(folder / BERT_BASE_FILE, threads)
-        runners = {"winner": lambda: compiled.run(*inputs), "bert_base": lambda: reference.run(*inputs)}
-        timing = measure_interleaved(runners, "bert_base", rounds=ROUNDS)["winner"]
-    return {"median_ms": timing.median_ms, "p90_ms": timing.p90_ms, "runs": timing.runs, "reference_drift": timing.reference_drift, "process": os.getpid()}
 
 
 def draw_budgets(fastest_ms: float, slowest_ms: float, margin: float, settings: Settings) -> list[float]:
@@ -189,7 +172,7 @@ def run(workdir: str, settings: Settings, results: pathlib.Path = RESULTS) -> pa
     check_settings(folder, dataclasses.asdict(settings))
     searches = Searches(open_run(config), settings, folder)
     prices = searches.prices()
-    margin = BudgetConfig(latency_ms=1.0).margin
+    margin = BudgetConfig().margin
     budgets = draw_budgets(prices["fastest_ms"], prices["slowest_ms"], margin, settings)
     with tqdm(total=len(budgets), desc="searches, those not yet written down", unit="search") as bar:
 
@@ -209,9 +192,7 @@ def run(workdir: str, settings: Settings, results: pathlib.Path = RESULTS) -> pa
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    what = parser.add_mutually_exclusive_group(required=True)
-    what.add_argument("--workdir", help="the run folder of a trained supernet")
-    what.add_argument("--measure", type=pathlib.Path, help="the folder of one of the searches: measures its winner and prints it (the fresh process)")
+    parser.add_argument("--workdir", required=True, help="the run folder of a trained supernet")
     for field, told in (
         ("searches", "how many budgets are drawn and searched"),
         ("evaluations", "Subnets evaluated in a search"),
@@ -219,14 +200,12 @@ def main() -> None:
         ("dev_subset", "dev examples an evaluation uses"),
         ("seq_len", "tokens that latencies are for; at least the run's --max_length"),
         ("threads", "cores that latencies are for"),
+        ("fresh_processes", "processes of its own that a winner must meet its budget in before it is one"),
         ("seed", "fixes budgets and searches"),
     ):
         parser.add_argument(f"--{field}", type=int, default=getattr(Settings(), field), help=f"{told} (%(default)s)")
     given = parser.parse_args()
     with explained():
-        if given.measure:
-            print(json.dumps(measure(given.measure, given.seq_len, given.threads)))
-            return
         names = [field.name for field in dataclasses.fields(Settings) if field.name != "tune"]
         print(f"written to {run(given.workdir, Settings(**{name: getattr(given, name) for name in names}))}")
 

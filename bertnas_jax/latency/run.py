@@ -8,7 +8,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from bertnas_jax.latency.config import LatencyConfig
-from bertnas_jax.latency.devices import GPU, HOST, DeviceProfile, described_devices, draft_profile, load_profile
+from bertnas_jax.latency.devices import GPU, HOST, DeviceProfile, core_set, described_devices, draft_profile, load_profile
 from bertnas_jax.latency.simulate import (
     CPU_FILE,
     GPU_FILE,
@@ -104,7 +104,13 @@ def explain(config: LatencyConfig) -> str:
     simulation = simulate(setting, runtime_on(config.core_set, runtime).kernels(setting, subnet), calibration.for_kernels_of(setting.kernels_of))
     about = f"{device.title}, {config.core_set}, {runtime}, {config.dtype}, L={config.seq_len}: {subnet.describe()}"
     note = "" if calibration.runtime == setting.kernels_of else f"\n{_FOREIGN_CONSTANTS[f'{runtime} on a gpu' if config.core_set == GPU else runtime]}"
-    return f"{about}\n{_table(simulation)}{note}"
+    return f"{about}\n{_table(simulation)}{_energy(config, device, simulation.total_ms)}{note}"
+
+
+def _energy(config: LatencyConfig, device: DeviceProfile, total_ms: float) -> str:
+    """What a run takes where the power of the cores is known; source: ms x W = mJ."""
+    watts = None if config.core_set == GPU else core_set(device, config.core_set).active_watts
+    return "" if watts is None else f"\nenergy: some {total_ms * watts:.1f} mJ at the {watts:.2f} W that {config.core_set} draw in CoreMark; vector work draws more"
 
 
 def _tuning(file: str) -> Tuning | None:

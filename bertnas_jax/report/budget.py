@@ -10,11 +10,12 @@ EVIDENCE = ("measured", "simulated")
 
 @dataclasses.dataclass(frozen=True)
 class Limit:
-    """A latency limit and the winner's latency there; `latency_ms` is what decides, `speedup_over_bert_base` where it came from, if from there.
+    """A latency limit and the winner's latency there; `latency_ms` is what decides, `speedup_over_bert_base` or `energy_mj` where it came from, if from there.
 
     `file` is what the limit is for, in the run folder, or None if it could not be made there; `value` is the winner's score in its numbers.
 
-    Of a simulated latency 90 % of cases are from `low_ms` to `high_ms`, and `knowledge` says what that rests on.
+    Of a simulated latency 90 % of cases are from `low_ms` to `high_ms`, and `knowledge` says what that rests on. `winner_mj` is the
+    energy of a run as long as `winner_ms`, None where the power of the cores is not known.
     """
 
     device: str
@@ -25,9 +26,11 @@ class Limit:
     seq_len: int
     latency_ms: float
     speedup_over_bert_base: float | None
+    energy_mj: float | None
     evidence: str
     knowledge: str
     winner_ms: float
+    winner_mj: float | None
     low_ms: float | None
     high_ms: float | None
     compliant: bool

@@ -54,6 +54,11 @@ def milliseconds(value: float | None) -> str:
     return f"{value:.{2 if value < 9.995 else 1 if value < 99.95 else 0}f}"
 
 
+def millijoules(value: float) -> str:
+    """`9.84 mJ`: three significant digits."""
+    return f"{milliseconds(value)} mJ"
+
+
 def interval(low_ms: float | None, high_ms: float | None) -> str:
     """`90 % between 25.5 and 31.8 ms`: of a simulated latency."""
     return f"90 % between {milliseconds(low_ms)} and {milliseconds(high_ms)} ms"

@@ -57,6 +57,8 @@ def _limit(limit: Limit) -> str:
     text = f"{figures.milliseconds(limit.latency_ms)} ms"
     if limit.speedup_over_bert_base is not None:
         text += f" (asked for as {figures.factor(limit.speedup_over_bert_base)} as fast as BERT-base on TFLite)"
+    if limit.energy_mj is not None:
+        text += f" (asked for as {figures.millijoules(limit.energy_mj)})"
     return f"{text} on {limit_label(limit)}"
 
 

@@ -38,6 +38,8 @@ def _budget(summary: Summary) -> str:
 
 def _asked(limit: Limit) -> str:
     """The limit as it was asked for: a factor is judged by the ratio in each round, in which the machine's speed cancels."""
+    if limit.energy_mj is not None:
+        return f"the budget of {figures.millijoules(limit.energy_mj)}"
     factor = limit.speedup_over_bert_base
     return f"the budget of {f'{figures.milliseconds(limit.latency_ms)} ms' if factor is None else f'{figures.factor(factor)} BERT-base'}"
 
@@ -63,7 +65,8 @@ def _cost(limit: Limit) -> str:
     cost = f"{figures.milliseconds(limit.winner_ms)} ms on {limit.where} by {runtime}"
     if limit.evidence == "measured":
         return f"{cost} with {threads}"
-    return f"{cost} (simulated, {figures.interval(limit.low_ms, limit.high_ms)})"
+    energy = "" if limit.winner_mj is None else f", some {figures.millijoules(limit.winner_mj)}"
+    return f"{cost} (simulated, {figures.interval(limit.low_ms, limit.high_ms)}{energy})"
 
 
 def _evidence(summary: Summary) -> str:

@@ -61,7 +61,7 @@ def finalists_table(run: RunResults) -> Table:
     metric = run.summary.winner.metric
     measured = any(one.measured_ms is not None for one in run.finalists)
     head = ["finalist", f"{metric}, supernet{_narrow(run.summary)}, all of dev", f"{price_label(run.summary.budget.first)} ms"]
-    head += ["measured ms", "p90 ms", "measured / table"] if measured else []
+    head += ["measured ms", "p90 ms", "measured / table", "in fresh processes ms"] if measured else []
     head += [f"{latency.place}, simulated ms" for latency in run.finalists[0].simulated]
     rows = [(*_finalist_cells(one, metric, measured), _yes(one.meets_budget)) for one in run.finalists]
     chosen = next(i for i, one in enumerate(run.finalists) if one.chosen)
@@ -79,7 +79,7 @@ def _finalist_cells(one: Finalist, metric: str, measured: bool) -> list[str]:
     cells = [name, figures.score(metric, one.accuracy), figures.milliseconds(one.table_ms)]
     if measured:
         ratio = figures.NOT_KNOWN if one.measured_ms is None else f"{one.measured_ms / one.table_ms:.2f}"
-        cells += [figures.milliseconds(one.measured_ms), figures.milliseconds(one.p90_ms), ratio]
+        cells += [figures.milliseconds(one.measured_ms), figures.milliseconds(one.p90_ms), ratio, ", ".join(map(figures.milliseconds, one.fresh_ms))]
     ends = [tuple(map(figures.milliseconds, (told.median_ms, told.low_ms, told.high_ms))) for told in one.simulated]
     return cells + [f"{median} ({low} to {high})" for median, low, high in ends]
 
@@ -131,7 +131,10 @@ def budget_table(summary: Summary) -> Table:
 
 def _limit_cells(limit: Limit, metric: str) -> tuple[str, ...]:
     between = f"{figures.milliseconds(limit.low_ms)} to {figures.milliseconds(limit.high_ms)} ms" if limit.evidence == "simulated" else ""
-    allowed, cost = f"{figures.milliseconds(limit.latency_ms)} ms", f"{figures.milliseconds(limit.winner_ms)} ms"
+    allowed, cost = (
+        f"{figures.milliseconds(ms)} ms" + ("" if mj is None else f", {figures.millijoules(mj)}")
+        for ms, mj in ((limit.latency_ms, limit.energy_mj), (limit.winner_ms, limit.winner_mj))
+    )
     speedup = figures.factor(limit.speedup_vs_tflite_bert_base)
     file, score = limit.file or "not made here", figures.score(metric, limit.value)
     return (limit_label(limit), limit.evidence, limit.knowledge, file, allowed, cost, between, speedup, score, _yes(limit.compliant))

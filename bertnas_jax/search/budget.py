@@ -89,7 +89,7 @@ class Budget:
 
     def describe(self) -> str:
         """`30.00 ms on pixel_4, 1 large, tflite float32, 64 tokens` and so on, as asked for."""
-        latencies = [f"{one.latency_ms:.2f} ms on {one.cost.name}" for one in self.latencies]
+        latencies = [f"{one.latency_ms:.2f} ms{one.limit.asked_energy} on {one.cost.name}" for one in self.latencies]
         return ", ".join([*latencies, *(f"{one.most:,.6g} {one.unit}{'' if one.unit == one.name else f' of {one.name}'}" for one in self.sizes)])
 
 

@@ -77,6 +77,7 @@ def _on_limit(limit: PricedLimit, winner: Subnet, timings: Mapping[Variant, Timi
     fields = dataclasses.asdict(asked.place) | {
         "latency_ms": limit.latency_ms,
         "speedup_over_bert_base": asked.speedup_over_bert_base or None,
+        "energy_mj": asked.energy_mj or None,
         "bert_base_ms": limit.bert_base_ms,
         "knowledge": limit.knowledge,
     }
@@ -85,7 +86,8 @@ def _on_limit(limit: PricedLimit, winner: Subnet, timings: Mapping[Variant, Timi
         compliant, speedup = meets(asked, timing, margin=0.0), 1 / timing.ratio
         return fields | _known("measured", timing.median_ms, None, None, compliant, speedup)
     known = limit.simulated(winner)
-    return fields | _known("simulated", known.median_ms, known.low_ms, known.high_ms, known.meets, limit.bert_base_ms / known.median_ms)
+    told = _known("simulated", known.median_ms, known.low_ms, known.high_ms, known.meets, limit.bert_base_ms / known.median_ms)
+    return fields | told | {"winner_mj": asked.place.energy_mj(known.median_ms)}
 
 
 def _deployed(limit: PricedLimit, exported: Exported, precisions: Sequence[Precision]) -> dict:
@@ -99,6 +101,7 @@ def _known(evidence: str, winner_ms: float, low_ms: float | None, high_ms: float
     return {
         "evidence": evidence,
         "winner_ms": winner_ms,
+        "winner_mj": None,
         "low_ms": low_ms,
         "high_ms": high_ms,
         "compliant": compliant,

@@ -27,7 +27,7 @@ class BudgetConfig:
         "Further latency limits by commas, each DEVICE/CORES/RUNTIME/DTYPE/TOKENS: MS, such as 'pixel_4/1 large/tflite/float32: 30, "
         "galaxy_s20/gpu: 25, pixel_6/2 large: 12x'. RUNTIME (tflite; or tvm, our own kernels), DTYPE and TOKENS (--seq_len) may be left "
         "out. DTYPE is float32 or int8 of tflite, float32, int8_accurate or int8_fast of tvm; on a gpu float16 of tflite, float32 of tvm: the "
-        "winner is exported and scored in it. 12x is a speed-up over BERT-base on TFLite there. Phones are simulated: python -m bertnas_jax.latency --list names them and "
+        "winner is exported and scored in it. 12x is a speed-up over BERT-base on TFLite there, 20mJ an energy of cores whose power was measured. Phones are simulated: python -m bertnas_jax.latency --list names them and "
         "their cores. This machine is host/2 threads/tvm, its DTYPE --precision or one of its values. The front is drawn over the first limit.",
     )
     device: str = knob("host", "Where --latency_ms or --speedup_over_bert_base counts: 'host', this machine. Phones are given by --limits.")
@@ -50,6 +50,13 @@ class BudgetConfig:
         0.0, "The same as a factor over BERT-base on TFLite in float32, same device, threads and length; 0 for none, or if in ms.", lower=0.0, upper=1e6
     )
     margin: float = knob(0.05, "Finalists must be this share under a limit that is measured, so that noise does not decide.", lower=0.0, upper=0.5)
+    fresh_processes: int = knob(
+        3,
+        "Processes of its own that the best finalist is timed in, each beside BERT-base: it must meet a limit of this machine in all, or the next "
+        "best is tried. One model's latency differs by a tenth from process to process. 0 for none.",
+        lower=0,
+        upper=100,
+    )
     simulated_margin: str = knob(
         "upper",
         "What of a simulated latency must be under its limit: the upper end of the interval that holds 90 % of cases, or the median, "

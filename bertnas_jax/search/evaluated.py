@@ -43,6 +43,7 @@ class Finalist:
     """A Subnet with its score by the supernet's weights on all of dev, its price on the first limit, and what is known of every limit.
 
     The score is in the precision of the budget for this machine: of the compiled model, if that is not float32.
+    `fresh_ms` are its latencies in processes of its own, of one that was chosen.
 
     Its measured latency is None where no limit is of this machine.
 
@@ -58,6 +59,7 @@ class Finalist:
     simulated: tuple[SimulatedLatency, ...]
     meets_budget: bool
     chosen: bool = False
+    fresh_ms: tuple[float, ...] = ()
 
     def __post_init__(self):
         known = [value for value in (self.table_ms, self.measured_ms, self.p90_ms) if value is not None]
@@ -68,7 +70,7 @@ class Finalist:
     def from_fields(cls, fields: Mapping) -> Finalist:
         """The finalist of a parsed JSON object (`dataclasses.asdict` of one)."""
         simulated = tuple(SimulatedLatency(**one) for one in fields["simulated"])
-        return cls(**fields | {"subnet": Subnet.from_fields(fields["subnet"]), "simulated": simulated})
+        return cls(**fields | {"subnet": Subnet.from_fields(fields["subnet"]), "simulated": simulated, "fresh_ms": tuple(fields["fresh_ms"])})
 
     @property
     def latency_ms(self) -> float:

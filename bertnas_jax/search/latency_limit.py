@@ -6,7 +6,7 @@ import dataclasses
 import math
 import re
 
-from bertnas_jax.latency.devices import GPU, HOST, CoreSet, core_set, load_profile, loads_our_libraries
+from bertnas_jax.latency.devices import GPU, HOST, CoreSet, core_set, described_devices, load_profile, loads_our_libraries
 from bertnas_jax.latency.simulate import Setting, runtime_on
 from bertnas_jax.latency.simulate.gpu_roofline import gpu_of
 from bertnas_jax.latency.simulate.machine import check_dtype
@@ -37,17 +37,35 @@ class Place:
         """What is simulated there."""
         return Setting(load_profile(self.device), self.cores, self.runtime, self.dtype, self.seq_len)
 
+    @property
+    def active_watts(self) -> float | None:
+        """What its cores draw while all are busy; None for a GPU, for the host and where nobody measured it."""
+        return None if self.is_host or self.cores == GPU else core_set(load_profile(self.device), self.cores).active_watts
+
+    def energy_mj(self, latency_ms: float) -> float | None:
+        """What a run of that long takes with all cores busy to its end, in mJ = ms x W; None where the power is not known."""
+        return None if self.active_watts is None else latency_ms * self.active_watts
+
     def describe(self) -> str:
         return f"{self.device}, {self.cores}, {self.runtime} {self.dtype}, {self.seq_len} tokens"
 
 
 @dataclasses.dataclass(frozen=True)
 class LatencyLimit:
-    """A latency that must not be exceeded at a place: in ms or, where that is 0, by a factor over BERT-base on TFLite there."""
+    """A latency that must not be exceeded at a place: in ms or, where that is 0, by a factor over BERT-base on TFLite there.
+
+    Where `energy_mj` is not 0, that was asked for, and `latency_ms` is how long its cores may be busy for it.
+    """
 
     place: Place
     latency_ms: float
     speedup_over_bert_base: float = 0.0
+    energy_mj: float = 0.0
+
+    @property
+    def asked_energy(self) -> str:
+        """` (20 mJ)` where that was asked for."""
+        return f" ({self.energy_mj:g} mJ)" if self.energy_mj else ""
 
 
 def limits_of(budget: BudgetConfig) -> tuple[LatencyLimit, ...]:
@@ -110,7 +128,19 @@ def parse_limit(text: str, seq_len: int, precision: str = "float32") -> LatencyL
     else:
         place = _place(*fields, seq_len=seq_len)
     value = _allowed(allowed.strip(), text)
+    if allowed.strip().endswith("mJ"):
+        return LatencyLimit(place, value / _watts(place), energy_mj=value)
     return LatencyLimit(place, 0.0, value) if allowed.strip().endswith("x") else LatencyLimit(place, value)
+
+
+def _watts(place: Place) -> float:
+    """Raises ValueError if nobody measured what the cores of a place draw."""
+    if place.active_watts is None:
+        known = [name for name in described_devices() if core_set(load_profile(name), "1 large").active_watts is not None]
+        raise ValueError(
+            f"a limit in mJ must be of cores whose power was measured, got {place.device}, {place.cores}; give ms, or cores of {', '.join(known)}"
+        )
+    return place.active_watts
 
 
 def _place(device: str, cores: str, runtime: str = "tflite", dtype: str = "", *, seq_len: int) -> Place:
@@ -159,11 +189,11 @@ def _tokens(text: str, limit: str) -> int:
 
 def _allowed(text: str, limit: str) -> float:
     try:
-        value = float(text.removesuffix("x").removesuffix("ms"))
+        value = float(text.removesuffix("x").removesuffix("ms").removesuffix("mJ"))
     except ValueError:
         value = math.nan
     if not 0 < value <= 1e6:  # NaN fails too
-        raise ValueError(f"a limit must allow ms above 0, such as 30, or a factor such as 12x, got {text!r} in {limit!r}; write {_EXAMPLE}")
+        raise ValueError(f"a limit must allow ms above 0, such as 30, a factor such as 12x or an energy such as 20mJ, got {text!r} in {limit!r}; write {_EXAMPLE}")
     return value
 
 

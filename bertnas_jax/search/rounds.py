@@ -9,7 +9,7 @@ from bertnas_jax.search.config import SamplerConfig
 from bertnas_jax.search.correction import corrected, correction, disagree
 from bertnas_jax.search.evaluated import Evaluated, Finalist
 from bertnas_jax.search.explore import publish, search_stage
-from bertnas_jax.search.finalists import FINALISTS_FILE, choose, run_heat
+from bertnas_jax.search.finalists import FINALISTS_FILE, choose, confirmed, run_heat
 from bertnas_jax.search.job import Job
 from bertnas_jax.search.samplers import InfeasibleBudget
 from bertnas_jax.search.survey import survey
@@ -65,6 +65,9 @@ def rounds_stage(job: Job, weights: SharedWeights, scorer: SupernetScorer, budge
         rounds = _Rounds(job, weights, scorer, budget, watch)
         rounds.run()
         finalists = rounds.finalists
+        if budget.host and job.config.budget.fresh_processes:
+            with watch.stage("finalists", "the best one in processes of its own"):
+                finalists = confirmed(job, weights, budget.host, finalists)
         chosen = choose(finalists)
         publish(job, rounds.evaluated, [(corrected(budget, one.factor), one.factor) for one in rounds.done])
         job.folder.write_json(FINALISTS_FILE, [dataclasses.asdict(dataclasses.replace(one, chosen=one is chosen)) for one in finalists])

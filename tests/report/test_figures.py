@@ -26,6 +26,7 @@ def test_an_unknown_metric_is_refused():
 @pytest.mark.parametrize(("value", "text"), [(0.8349, "0.83"), (9.84, "9.84"), (9.996, "10.0"), (29.44, "29.4"), (99.96, "100"), (163.2, "163")])
 def test_milliseconds_have_three_digits(value, text):
     assert figures.milliseconds(value) == text
+    assert figures.millijoules(value) == f"{text} mJ"
 
 
 @pytest.mark.parametrize(("value", "text"), [(None, "n/a"), (0.84, "0.84x"), (1.0, "1.0x"), (14.23, "14.2x"), (163.2, "163x")])

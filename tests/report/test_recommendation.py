@@ -39,8 +39,12 @@ def test_a_budget_asked_for_as_a_factor_is_told_as_one():
 def test_a_simulated_latency_is_called_so_with_its_interval():
     assert recommended(**for_phones()) == (
         "Use the 2-block sub-network: 81.9 % accuracy (teacher 83.5 %), 25.0 ms on pixel_4 (1 large) by TFLite (simulated, 90 % between "
-        "22.5 and 27.5 ms), 16.0x as fast as BERT-base on TFLite; it meets the budget of 30.0 ms (simulated, not measured)."
+        "22.5 and 27.5 ms, some 26.9 mJ), 16.0x as fast as BERT-base on TFLite; it meets the budget of 30.0 ms (simulated, not measured)."
     )
+
+
+def test_a_budget_asked_for_as_an_energy_is_told_as_one():
+    assert "it meets the budget of 32.3 mJ (simulated" in recommended(**for_phones(PHONE_LIMIT | {"energy_mj": 32.3}))
 
 
 def test_several_limits_are_told_together():

@@ -46,7 +46,7 @@ def make_tiny_config(workdir, task_folder):
         measure_rounds=5,
         task=TaskSpec(task=str(task_folder)),
         space=SpaceConfig(depths=(1, 2), hiddens=(128,), heads=(1, 2), ffns=(256, 512), keep="importance", keep_batches=1),
-        budget=BudgetConfig(seq_len=16, speedup_over_bert_base=20.0),
+        budget=BudgetConfig(seq_len=16, speedup_over_bert_base=20.0, fresh_processes=1),
         sampler=SamplerConfig(evaluations=4, population=2, dev_subset=32, finalists=2),
         teacher=TrainConfig(learning_rate=5e-4),
         supernet=SupernetTrainConfig(learning_rate=5e-4),

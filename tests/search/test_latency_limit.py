@@ -34,6 +34,16 @@ def test_what_is_left_out_has_its_default(text, limit):
     assert parse_limit(text, 64) == limit
 
 
+def test_an_energy_is_how_long_the_cores_may_be_busy_for_it():
+    profile = load_profile("pixel_4")
+    large, medium = (cluster.active_watts.value for cluster in profile.cpu.clusters[:2])
+    limit = parse_limit("pixel_4/1 large + 2 medium: 20mJ", 64)
+    assert limit.latency_ms == pytest.approx(20 / (large + 2 * medium)) and limit.energy_mj == 20
+    assert limit.place.energy_mj(limit.latency_ms) == pytest.approx(20)
+    assert parse_limit("pixel_4/1 large + 2 medium: 20 mJ", 64) == limit
+    assert parse_limit("galaxy_s20/gpu: 2.5", 64).place.energy_mj(1.0) is None and parse_limit("iphone_7/1 large: 2.5", 64).place.active_watts is None
+
+
 phones = st.sampled_from([name for name in device_names() if name != "host"])
 
 
@@ -65,8 +75,12 @@ def test_every_core_set_of_every_phone_may_be_named(device, data, latency_ms):
         ("iphone_xs/gpu/tvm: 3", "the runtime on iphone_xs must be tflite"),
         ("raspberry_pi_4/gpu: 4", "raspberry_pi_4 must have a GPU in its profile"),
         ("pixel_4/1 large/tflite/float32/4: 3", "tokens of a limit must be 8 to 512, got '4'"),
-        ("pixel_4/1 large: -3", "a limit must allow ms above 0, such as 30, or a factor such as 12x, got '-3'"),
+        ("pixel_4/1 large: -3", "a limit must allow ms above 0, such as 30, a factor such as 12x or an energy such as 20mJ, got '-3'"),
         ("pixel_4/1 large: nan", "got 'nan'"),
+        ("iphone_7/1 large: 3 mJ", "cores whose power was measured, got iphone_7, 1 large; give ms, or cores of galaxy_s10, galaxy_s20,"),
+        ("pixel_4/gpu: 3 mJ", "a limit in mJ must be of cores whose power was measured, got pixel_4, gpu"),
+        ("host/1 thread: 3 mJ", "cores whose power was measured, got host, 1 thread"),
+        ("pixel_4/1 large: 0 mJ", "an energy such as 20mJ, got '0 mJ'"),
         ("host/1 large: 3", "cores of host must be threads, .* got '1 large'"),
         ("host/1 thread/tflite: 3", "limit of the host must be for tvm, got 'tflite'"),
         ("host/1 thread/tvm/float16: 3", "dtype of a limit of the host must be one of float32, int8_accurate, int8_fast, got 'float16'"),

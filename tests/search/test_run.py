@@ -102,6 +102,7 @@ def check_summary(folder, summary):
     assert summary["search"]["early_stop"]["stopped"] == 0, "32 dev examples tell no two apart"
     finalists = json.loads((folder / "finalists.json").read_text())
     assert all(one["measured_ms"] > 0 and one["simulated"][0]["high_ms"] <= 9.0 for one in finalists)
+    assert all(len(one["fresh_ms"]) == 3 for one in finalists if one["chosen"]), "the winner was timed in processes of its own"
     assert summary["winner"]["value"] > 0.9  # the made-up sentences are easy; chance is 0.5
 
 
@@ -138,7 +139,7 @@ def test_an_infeasible_budget_ends_before_training(tiny_config):
 
 
 def test_a_budget_for_phones_is_met_by_simulation_and_measures_nothing(tiny_config, monkeypatch):
-    limits = ("pixel_4/1 large/tflite/float32: 1.1", "galaxy_s20/gpu/tflite/float16: 42x", "galaxy_a03s/2 large/tflite/int8/32: 5.6", "pixel_6/1 large/tvm/int8_fast: 30", "pixel_8/gpu/tvm: 9")
+    limits = ("pixel_4/1 large/tflite/float32: 1.1", "galaxy_s20/gpu/tflite/float16: 42x", "galaxy_a03s/2 large/tflite/int8/32: 5.6", "pixel_6/1 large/tvm/int8_fast: 41 mJ", "pixel_8/gpu/tvm: 9")
     budget = BudgetConfig(seq_len=16, limits=limits, simulated_margin="median", max_params=4_300_000, max_file_mb=17.1, max_flops=1e7, max_memory_mb=17.0)
     monkeypatch.setattr(side_by_side, "measure_interleaved", _refuse)
     monkeypatch.setattr(winner, "fine_tune", _spoil)
@@ -152,6 +153,9 @@ def test_a_budget_for_phones_is_met_by_simulation_and_measures_nothing(tiny_conf
     assert told["pixel_4"]["winner_ms"] == pytest.approx(simulated.total_ms) and told["pixel_4"]["high_ms"] == pytest.approx(simulated.high_ms)
     assert told["galaxy_s20"]["speedup_vs_tflite_bert_base"] >= 42 and told["galaxy_s20"]["latency_ms"] == told["galaxy_s20"]["bert_base_ms"] / 42
     assert (told["galaxy_a03s"]["seq_len"], told["galaxy_a03s"]["threads"]) == (32, 2)
+    watts = core_set(load_profile("pixel_6"), "1 large").active_watts
+    assert told["pixel_6"]["energy_mj"] == 41 and told["pixel_6"]["latency_ms"] == pytest.approx(41 / watts)
+    assert told["pixel_6"]["winner_mj"] == pytest.approx(told["pixel_6"]["winner_ms"] * watts) and told["galaxy_a03s"]["winner_mj"] is None
     assert all(limit["winner_ms"] <= limit["latency_ms"] and limit["compliant"] for limit in told.values())
     sizes = {size["name"]: size["value"] for size in summary["budget"]["sizes"]}
     memory_mb = (summary["winner"]["weight_bytes"] + summary["winner"]["arena_bytes"]) / 1e6

@@ -37,16 +37,16 @@ def test_what_is_within_the_tolerance_meets_the_budget_and_what_was_not_found_do
 
 @pytest.mark.slow
 def test_winners_are_measured_by_another_process_and_a_run_goes_on_where_it_stopped(tmp_path, trained_run, monkeypatch):  # noqa: F811
-    settings = Settings(searches=2, evaluations=3, finalists=1, dev_subset=32, seq_len=16, tune=False)
-    real, measured = compliance.measure_afresh, []
+    settings = Settings(searches=2, evaluations=3, finalists=1, dev_subset=32, seq_len=16, fresh_processes=1, tune=False)
+    real, measured = compliance.timed_afresh, []
 
-    def stop_at_the_second(folder, settings):
-        measured.append(folder.name)
+    def stop_at_the_second(library, *arguments, **named):
+        measured.append(library.parent.name)
         if len(measured) == 2:
             raise KeyboardInterrupt
-        return real(folder, settings)
+        return real(library, *arguments, **named)
 
-    monkeypatch.setattr(compliance, "measure_afresh", stop_at_the_second)
+    monkeypatch.setattr(compliance, "timed_afresh", stop_at_the_second)
     with pytest.raises(KeyboardInterrupt):
         compliance.run(trained_run.workdir, settings, tmp_path)
     result = json.loads(compliance.run(trained_run.workdir, settings, tmp_path).read_text())
@@ -57,6 +57,7 @@ def test_winners_are_measured_by_another_process_and_a_run_goes_on_where_it_stop
             assert row["again"]["process"] != os.getpid() and row["again"]["runs"] == compliance.ROUNDS
             assert math.isclose(row["share_of_budget"], row["again"]["median_ms"] / row["latency_ms"])
             assert row["measured_ms"] <= row["latency_ms"] * (1 - result["margin"])
+            assert len(row["fresh_ms"]) == result["fresh_processes"] and max(row["fresh_ms"]) <= row["latency_ms"]
     assert any(row["subnet"] for row in result["rows"])
     with pytest.raises(ValueError, match="settings must be those of the records"):
         compliance.run(trained_run.workdir, Settings(searches=3), tmp_path)

@@ -71,7 +71,7 @@ def test_two_threads_are_measured_again_if_they_had_one_core(monkeypatch):
 
 
 def test_a_folder_goes_on_and_is_evaluated_as_far_as_it_went(tmp_path, monkeypatch, predictor):
-    folder, held, prepared = tmp_path / "work", [], []
+    folder, held, prepared, stops = tmp_path / "work", [], [], [11]
 
     @contextlib.contextmanager
     def quiet():
@@ -81,7 +81,7 @@ def test_a_folder_goes_on_and_is_evaluated_as_far_as_it_went(tmp_path, monkeypat
 
     def prepare(subnet, settings):
         assert not held
-        if len(prepared) == 11:
+        if len(prepared) in stops:
             raise KeyboardInterrupt
         prepared.append(subnet.describe())
         return tool.Built(subnet, {})
@@ -106,6 +106,7 @@ def test_a_folder_goes_on_and_is_evaluated_as_far_as_it_went(tmp_path, monkeypat
     assert set(result["design"]) < set(prepared) and 1 < len(result["design"]) < 8 and result["design"] != prepared[: len(result["design"])]
     assert result["peak_spread"] == {"1": 1.0, "2": 1.0} and not list(tmp_path.glob("*.json"))
     prepared.clear()
+    stops.clear()
     path = tool.run(folder, SETTINGS, SPACE, tmp_path, quiet=quiet)
     result = json.loads(path.read_text())
     assert len(prepared) == 7 + 8 and len(result["subnets"]) == 18 and path.parent == tmp_path

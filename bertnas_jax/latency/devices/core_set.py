@@ -32,6 +32,12 @@ class CoreSet:
             cluster is slowest and count == int(cluster.cores.value) for count, cluster in self.parts
         )
 
+    @property
+    def active_watts(self) -> float | None:
+        """What these cores draw while all are busy; None if nobody measured one of them."""
+        drawn = [(count, cluster.active_watts) for count, cluster in self.parts]
+        return None if any(watts is None for _, watts in drawn) else sum(count * watts.value for count, watts in drawn)
+
     def describe(self) -> str:
         return " + ".join(f"{count} {cluster.label}" for count, cluster in self.parts)
 

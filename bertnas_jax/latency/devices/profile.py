@@ -19,7 +19,8 @@ class Cluster:
     """Equal cores that share a clock. `label` is what core sets call it: large, medium, small.
 
     `int8_per_cycle` is the rate of products of bytes, by dot products where the core has them; `int16_per_cycle` that of
-    products of 16-bit numbers, which a core that is asked for no such kernel need not have.
+    products of 16-bit numbers, which a core that is asked for no such kernel need not have. `active_watts` is what one busy core
+    draws beside an idle device, where somebody measured it.
     """
 
     label: str
@@ -37,6 +38,7 @@ class Cluster:
     l2_kib: Figure = figure("KiB", 64, 65536)
     stream_gb_s: Figure = figure("GB/s", 0.5, 200)
     int16_per_cycle: Figure | None = figure("op/cycle", 1, 4096, late=True)
+    active_watts: Figure | None = figure("W", 0.005, 50, late=True)
 
 
 @dataclasses.dataclass(frozen=True)

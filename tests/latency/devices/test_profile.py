@@ -61,6 +61,14 @@ def test_a_file_older_than_a_figure_is_a_profile_without_it():
     assert parse_profile("old", fields).cpu.clusters[0].int16_per_cycle is None
 
 
+def test_cores_draw_what_each_of_them_draws_and_nothing_is_guessed():
+    pixel = load_profile("pixel_4")
+    watts = {cluster.label: cluster.active_watts.value for cluster in pixel.cpu.clusters}
+    assert watts["large"] > watts["medium"] > watts["small"]
+    assert core_set(pixel, "1 large + 3 medium").active_watts == pytest.approx(watts["large"] + 3 * watts["medium"])
+    assert core_set(load_profile("iphone_xs"), "1 large").active_watts is None
+
+
 def test_an_unknown_device_or_core_set_is_answered_by_the_nearest():
     with pytest.raises(ValueError, match="got 'pixel4'; the nearest are pixel_4"):
         load_profile("pixel4")
