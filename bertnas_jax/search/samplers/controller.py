@@ -1,11 +1,12 @@
 """The way of arXiv 2009.06823: a recurrent controller trained by policy gradient, the number of blocks first, then the sizes.
 
 What is public of it is that order, and that accuracy and the compiler's latency are its reward. The reward's
-formula, the baseline, the bonus and every constant here are ours.
+formula, the baseline, the bonus, the targets, the queues and every constant here are ours.
 """
 
 from __future__ import annotations
 
+import itertools
 import random
 from collections.abc import Iterator, Sequence
 
@@ -24,9 +25,10 @@ from bertnas_jax.search.samplers.subnet_sampler import SubnetSampler
 from bertnas_jax.space import Subnet
 
 PHASE_ONE = 0.1  # the share of the evaluations after which the depths' odds stay as they are
-LATENCY_WEIGHT = 0.3  # of the share of the budget that is used, against accuracy in standard deviations
+LATENCY_WEIGHT = 0.1  # of the share of the target that is used, against accuracy in standard deviations
 BASELINE_DECAY = 0.9
 ENTROPY_BONUS = 0.05
+QUEUE, IMITATION = 2, 0.3  # the best so far under each target, and the weight of imitating them, all together, beside an advantage
 BATCH, BATCHES = 64, 8  # draws at a time, and how often before any Subnet left is taken
 
 
@@ -55,7 +57,8 @@ class Controller(SubnetSampler):
     """Draws from a policy that has learnt from every evaluation in turn, one step each.
 
     Every proposal aims at a latency of its own, in turn, up to the budget, so that the whole front is learnt;
-    draws over it are passed over: pricing them costs nothing. Subnets that it did not draw itself (the first
+    draws over it are passed over: pricing them costs nothing. The best so far under each latency are learnt again at
+    every turn, for a policy that has one step from each evaluation forgets them. Subnets that it did not draw itself (the first
     ones of a search) are learnt from as if it had.
     """
 
@@ -77,14 +80,18 @@ class Controller(SubnetSampler):
             one = evaluated[number]
             phase = DEPTH if number < self._first_phase else SIZES
             target = number % TARGETS
-            lesson = Lesson(
-                jnp.asarray(policies.numbered(one.subnet, space)),
-                jnp.asarray(policies.in_phase(one.subnet, space, phase)),
-                jnp.int32(target),
-                jnp.float32(self._reward.advantage(one, target, self._target_ms(target))),
-            )
-            policies.learn(self._policy, self._optimizer, lesson, ENTROPY_BONUS)
+            lessons = [Lesson(one.subnet, target, self._reward.advantage(one, target, self._target_ms(target)), ENTROPY_BONUS)]
+            lessons += self._best(evaluated[: number + 1]) if phase == SIZES else []
+            policies.learn(self._policy, self._optimizer, policies.batch_of(lessons, space, phase, 1 + TARGETS * QUEUE))
         self._learnt = tuple(evaluated)
+
+    def _best(self, evaluated: Sequence[Evaluated]) -> list[Lesson]:
+        """The most accurate under each target, to be imitated. Source: priority queue training, arXiv 1801.03526; here a queue a target."""
+        ordered, lessons = sorted(evaluated, key=lambda one: (-one.accuracy, one.latency_ms)), []
+        for target in range(TARGETS):
+            under = (one.subnet for one in ordered if one.latency_ms <= self._target_ms(target))
+            lessons += [Lesson(subnet, target, IMITATION / QUEUE) for subnet in itertools.islice(under, QUEUE)]
+        return lessons
 
     def proposals(self, study: optuna.Study, trial: FrozenTrial, past: Past, rng: random.Random) -> Iterator[Subnet]:
         self._learn(past.evaluated)

@@ -19,7 +19,7 @@ WIDTH = 32
 LEARNING_RATE = 0.01  # of those tried on the Subnets of a CLINC150 supernet, from seeds that comparisons do not use
 DEPTH, SIZES = 0, 1  # the phases: which choices are learnt
 NO_CHOICE = -1e9  # a finite logit: the entropy of odds of 0 has no gradient at minus infinity
-TARGETS = 4  # latencies that a Subnet may be asked for
+TARGETS = 12  # latencies that a Subnet may be asked for
 
 
 class Policy(nnx.Module):
@@ -44,9 +44,9 @@ class Policy(nnx.Module):
         logits = self.heads(out).reshape(-1, 4, most)[:, self.kinds[step]]
         return carry, jnp.where(jnp.arange(most)[None] < self.sizes[step], logits, NO_CHOICE)
 
-    def run(self, pick: Callable[[int, Array], Array], target: Int[Array, ""], batch: int) -> None:
-        """Step by step from the number of the target: `pick(step, logits)` gives the choices [B] that the next step reads."""
-        carry, before = jnp.zeros((batch, WIDTH)), jnp.full(batch, target)
+    def run(self, pick: Callable[[int, Array], Array], targets: Int[Array, " B"]) -> None:
+        """Step by step from the numbers of the targets: `pick(step, logits)` gives the choices [B] that the next step reads."""
+        carry, before = jnp.zeros((len(targets), WIDTH)), targets
         for step, kind in enumerate(self.kinds):
             carry, logits = self.logits_after(carry, before, step)
             before = TARGETS + kind * max(self.sizes) + pick(step, logits)
@@ -61,40 +61,65 @@ def draw(policy: Policy, key: Array, batch: int, target: Int[Array, ""]) -> Int[
         chosen.append(jax.random.categorical(jax.random.fold_in(key, step), logits).astype(jnp.int32))
         return chosen[-1]
 
-    policy.run(pick, target, batch)
+    policy.run(pick, jnp.full(batch, target))
     return jnp.stack(chosen, axis=1)
 
 
 @dataclasses.dataclass(frozen=True)
 class Lesson:
-    """The choices of a Subnet by number, 1 for those that are learnt and 0 for others, the target it was drawn for, and its advantage."""
+    """A Subnet, the target it is a lesson for, its advantage there, and what a nat of entropy is worth beside it."""
 
-    choices: Int[Array, " S"]
-    used: Float[Array, " S"]
-    target: Int[Array, ""]
-    advantage: Float[Array, ""]
-
-
-jax.tree_util.register_dataclass(Lesson, ["choices", "used", "target", "advantage"], [])
+    subnet: Subnet
+    target: int
+    advantage: float
+    bonus: float = 0.0
 
 
-def _loss(policy: Policy, lesson: Lesson, entropy_bonus: float) -> Array:
+@dataclasses.dataclass(frozen=True)
+class Lessons:
+    """The choices of B Subnets by number, 1 for those that are learnt and 0 for others, the targets they are for, their advantages and bonuses."""
+
+    choices: Int[Array, "B S"]
+    used: Float[Array, "B S"]
+    targets: Int[Array, " B"]
+    advantages: Float[Array, " B"]
+    bonuses: Float[Array, " B"]
+
+
+jax.tree_util.register_dataclass(Lessons, ["choices", "used", "targets", "advantages", "bonuses"], [])
+
+
+def batch_of(lessons: Sequence[Lesson], space: SearchSpace, phase: int, size: int) -> Lessons:
+    """The lessons as arrays; those up to `size` that are not there teach nothing, so that one compilation serves any number."""
+    padded = [*lessons, *[Lesson(space.smallest, 0, 0.0)] * (size - len(lessons))]
+    return Lessons(
+        jnp.asarray(np.array([numbered(one.subnet, space) for one in padded])),
+        jnp.asarray(np.array([in_phase(one.subnet, space, phase) for one in padded])),
+        jnp.asarray([one.target for one in padded], jnp.int32),
+        jnp.asarray([one.advantage for one in padded], jnp.float32),
+        jnp.asarray([one.bonus for one in padded], jnp.float32),
+    )
+
+
+def _loss(policy: Policy, lessons: Lessons) -> Array:
     terms = []
 
     def pick(step, logits):
-        log_p = jax.nn.log_softmax(logits[0])
-        entropy = -jnp.sum(jnp.exp(log_p) * log_p)
-        terms.append(lesson.used[step] * (lesson.advantage * log_p[lesson.choices[step]] + entropy_bonus * entropy))
-        return lesson.choices[step][None]
+        log_p = jax.nn.log_softmax(logits)
+        entropies = -jnp.sum(jnp.exp(log_p) * log_p, axis=1)
+        chosen = lessons.choices[:, step]
+        gains = lessons.advantages * jnp.take_along_axis(log_p, chosen[:, None], axis=1)[:, 0] + lessons.bonuses * entropies
+        terms.append(jnp.sum(lessons.used[:, step] * gains))
+        return chosen
 
-    policy.run(pick, lesson.target, 1)
+    policy.run(pick, lessons.targets)
     return -functools.reduce(jnp.add, terms)
 
 
-@nnx.jit(static_argnums=(3,))
-def learn(policy: Policy, optimizer: nnx.Optimizer, lesson: Lesson, entropy_bonus: float) -> None:
-    """One step of REINFORCE (Williams 1992, section 4) on the choices in use; the bonus is per nat of a choice's entropy."""
-    optimizer.update(policy, nnx.grad(_loss)(policy, lesson, entropy_bonus))
+@nnx.jit
+def learn(policy: Policy, optimizer: nnx.Optimizer, lessons: Lessons) -> None:
+    """One step of REINFORCE (Williams 1992, section 4) on the choices in use; an advantage that no draw was made for imitates."""
+    optimizer.update(policy, nnx.grad(_loss)(policy, lessons))
 
 
 @functools.cache

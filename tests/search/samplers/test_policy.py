@@ -31,9 +31,9 @@ def test_what_is_rewarded_is_drawn_more_often_for_its_target(phase):
     policy, optimizer = policies.new_policy(SPACE, 0)
     wanted = policies.numbered(SPACE.largest, SPACE)
     used = policies.in_phase(SPACE.largest, SPACE, phase)
-    lesson = policies.Lesson(jnp.asarray(wanted), jnp.asarray(used), jnp.int32(2), jnp.float32(1.0))
+    lessons = policies.Lessons(jnp.asarray(wanted)[None], jnp.asarray(used)[None], jnp.array([2]), jnp.array([1.0]), jnp.array([0.0]))
     for _ in range(30):
-        policies.learn(policy, optimizer, lesson, 0.0)
+        policies.learn(policy, optimizer, lessons)
     drawn = np.asarray(policies.draw(policy, jax.random.key(0), 64, jnp.int32(2)))
     if phase == policies.SIZES:  # they are read after the depth, which is not learnt here
         drawn = drawn[drawn[:, 0] == wanted[0]]
