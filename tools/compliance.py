@@ -8,7 +8,8 @@ where it stopped. Only RUN/compliance is written to.
 
   python tools/compliance.py --workdir=runs/clinc150 --searches=50
 
-Cost: BERT-base and the kernels once, a minute; then half a minute a search on 2 cores of an AMD EPYC (Zen 5); nothing else may run meanwhile.
+Cost: BERT-base and the kernels once, a minute; then half a minute a search on 2 cores of an AMD EPYC (Zen 5), and four processes of some seconds each; nothing else may run
+meanwhile.
 """
 
 from __future__ import annotations
