@@ -41,6 +41,7 @@ from bertnas_jax.search.latency_limit import limits_of
 from bertnas_jax.search.rounds import read_rounds, rounds_stage
 from bertnas_jax.search.samplers import InfeasibleBudget
 from bertnas_jax.search.tuned import tuning_stage
+from bertnas_jax.space import Subnet
 from bertnas_jax.supernet import Supernet, extract
 from bertnas_jax.train import RunFolder, Stopwatch, SupernetConfig, SupernetScorer
 
@@ -108,7 +109,7 @@ class Searches:
                 subnet = rounds_stage(job, trained.weights, self._scorer, latency_stage(job), Stopwatch(job.folder))
             except InfeasibleBudget as reason:
                 return {"latency_ms": latency_ms, "subnet": None, "why": str(reason), "rounds": len(read_rounds(job))}
-        (again,) = self._measure_again(job, subnet)
+            again = self._measure_again(job, subnet)
         told = job.folder.read_json("finalists.json")
         chosen = next(one for one in told if one["chosen"])
         job.path(BERT_BASE_FILE).unlink()
@@ -124,13 +125,13 @@ class Searches:
             "share_of_budget": timing.median_ms / latency_ms,
         }
 
-    def _measure_again(self, job: Job, subnet: Subnet) -> list[Fresh]:
-        """The winner built again, and measured by another process."""
+    def _measure_again(self, job: Job, subnet: Subnet) -> Fresh:
+        """The winner built again, by the tuning at work, and measured by another process."""
         settings, library = self._settings, job.path("winner.so")
         model = extract(self._trained.weights, job.space, job.bert, subnet)
         compile_model(model, settings.seq_len, host_target()).save(library)
         try:
-            return timed_afresh(library, job.path(BERT_BASE_FILE), settings.seq_len, settings.threads, ROUNDS, processes=1)
+            return timed_afresh(library, job.path(BERT_BASE_FILE), settings.seq_len, settings.threads, ROUNDS, processes=1)[0]
         finally:
             library.unlink()
 

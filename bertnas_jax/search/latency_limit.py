@@ -44,7 +44,8 @@ class Place:
 
     def energy_mj(self, latency_ms: float) -> float | None:
         """What a run of that long takes with all cores busy to its end, in mJ = ms x W; None where the power is not known."""
-        return None if self.active_watts is None else latency_ms * self.active_watts
+        watts = self.active_watts
+        return None if watts is None else latency_ms * watts
 
     def describe(self) -> str:
         return f"{self.device}, {self.cores}, {self.runtime} {self.dtype}, {self.seq_len} tokens"
@@ -135,12 +136,13 @@ def parse_limit(text: str, seq_len: int, precision: str = "float32") -> LatencyL
 
 def _watts(place: Place) -> float:
     """Raises ValueError if nobody measured what the cores of a place draw."""
-    if place.active_watts is None:
+    watts = place.active_watts
+    if watts is None:
         known = [name for name in described_devices() if core_set(load_profile(name), "1 large").active_watts is not None]
         raise ValueError(
             f"a limit in mJ must be of cores whose power was measured, got {place.device}, {place.cores}; give ms, or cores of {', '.join(known)}"
         )
-    return place.active_watts
+    return watts
 
 
 def _place(device: str, cores: str, runtime: str = "tflite", dtype: str = "", *, seq_len: int) -> Place:

@@ -28,7 +28,7 @@ PHASE_ONE = 0.1  # the share of the evaluations after which the depths' odds sta
 LATENCY_WEIGHT = 0.1  # of the share of the target that is used, against accuracy in standard deviations
 BASELINE_DECAY = 0.9
 ENTROPY_BONUS = 0.05
-QUEUE, IMITATION = 2, 0.3  # the best so far under each target, and the weight of imitating them, all together, beside an advantage
+QUEUE, IMITATION = 2, 0.3  # the best so far under each target, and the weight of imitating these, of one target together, beside an advantage
 BATCH, BATCHES = 64, 8  # draws at a time, and how often before any Subnet left is taken
 
 
