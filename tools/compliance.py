@@ -31,24 +31,22 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 from bertnas_jax.benchmark import RESULTS, write_result
 from bertnas_jax.benchmark.records import check_settings, recorded
 from bertnas_jax.benchmark.trained_run import TrainedRun, open_run, read_run, sources
-from bertnas_jax.compiler import Tuning, compile_model, host_target
+from bertnas_jax.compiler import Tuning
 from bertnas_jax.errors import explained
 from bertnas_jax.search.config import BudgetConfig, SamplerConfig, SearchConfig
-from bertnas_jax.search.fresh_process import Fresh, timed_afresh
+from bertnas_jax.search.finalists import time_afresh
 from bertnas_jax.search.job import Job, known_tuning
 from bertnas_jax.search.latencies import latency_stage
 from bertnas_jax.search.latency_limit import limits_of
 from bertnas_jax.search.rounds import read_rounds, rounds_stage
 from bertnas_jax.search.samplers import InfeasibleBudget
 from bertnas_jax.search.tuned import tuning_stage
-from bertnas_jax.space import Subnet
-from bertnas_jax.supernet import Supernet, extract
+from bertnas_jax.supernet import Supernet
 from bertnas_jax.train import RunFolder, Stopwatch, SupernetConfig, SupernetScorer
 
 TOLERANCE = 0.03  # by which a winner may exceed its budget when it is measured again
 BERT_BASE_FILE = "baseline/bert_base.tflite"
 KEPT = ("kernel_table.json", "tuning.json")
-ROUNDS = 15  # as many as finalists are measured in
 
 
 @dataclasses.dataclass(frozen=True)
@@ -109,7 +107,7 @@ class Searches:
                 subnet = rounds_stage(job, trained.weights, self._scorer, latency_stage(job), Stopwatch(job.folder))
             except InfeasibleBudget as reason:
                 return {"latency_ms": latency_ms, "subnet": None, "why": str(reason), "rounds": len(read_rounds(job))}
-            again = self._measure_again(job, subnet)
+            (again,) = time_afresh(job, trained.weights, subnet, processes=1)
         told = job.folder.read_json("finalists.json")
         chosen = next(one for one in told if one["chosen"])
         job.path(BERT_BASE_FILE).unlink()
@@ -124,16 +122,6 @@ class Searches:
             "again": figures | {"process": again.process},
             "share_of_budget": timing.median_ms / latency_ms,
         }
-
-    def _measure_again(self, job: Job, subnet: Subnet) -> Fresh:
-        """The winner built again, by the tuning at work, and measured by another process."""
-        settings, library = self._settings, job.path("winner.so")
-        model = extract(self._trained.weights, job.space, job.bert, subnet)
-        compile_model(model, settings.seq_len, host_target()).save(library)
-        try:
-            return timed_afresh(library, job.path(BERT_BASE_FILE), settings.seq_len, settings.threads, ROUNDS, processes=1)[0]
-        finally:
-            library.unlink()
 
     def _share_bert_base(self, path: pathlib.Path) -> None:
         """The file that all searches measure beside, 0.4 GB, under this search's name too."""

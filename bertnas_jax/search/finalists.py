@@ -14,7 +14,7 @@ from bertnas_jax.latency import Timing, append_records
 from bertnas_jax.train import SupernetScorer
 from bertnas_jax.search.budget import Budget, PricedLimit
 from bertnas_jax.search.evaluated import Evaluated, Finalist
-from bertnas_jax.search.fresh_process import timed_afresh
+from bertnas_jax.search.fresh_process import Fresh, timed_afresh
 from bertnas_jax.search.job import Form, Job
 from bertnas_jax.search.latency_limit import LatencyLimit
 from bertnas_jax.search.precisions import score_form, score_on_dev
@@ -25,7 +25,8 @@ from bertnas_jax.space import Subnet
 from bertnas_jax.supernet import SharedWeights, extract
 
 FINALISTS_FILE = "finalists.json"
-_ROUNDS = 15
+CONFIRMED_FILE = "search/confirmed.json"
+ROUNDS = 15  # that finalists are measured in
 
 
 def meets(limit: LatencyLimit, timing: Timing, margin: float) -> bool:
@@ -73,7 +74,7 @@ def _score(job: Job, weights: SharedWeights, scorer: SupernetScorer, subnet: Sub
 def _measure(job: Job, built: Mapping[Subnet, CompiledModel]) -> dict[Subnet, Timing]:
     """Timings of the compiled Subnets, in turn."""
     variants = {subnet: Variant(subnet.describe(), "tvm", job.precision) for subnet in built}
-    measured = measure_side_by_side(job, _ROUNDS, {variants[subnet]: model for subnet, model in built.items()})
+    measured = measure_side_by_side(job, ROUNDS, {variants[subnet]: model for subnet, model in built.items()})
     return {subnet: measured[variant] for subnet, variant in variants.items()}
 
 
@@ -92,23 +93,27 @@ def _finalist(job: Job, one: Evaluated, accuracy: float, timing: Timing | None, 
 
 
 def confirmed(job: Job, weights: SharedWeights, host: PricedLimit, finalists: list[Finalist]) -> list[Finalist]:
-    """The finalists with the one that `choose` takes of them timed in processes of its own; one that does not meet the limit in all no longer meets the budget."""
-    found = list(finalists)
+    """The finalists with the one that `choose` takes of them timed in processes of its own; one that does not meet the limit in all no longer meets the budget.
+
+    Each is written down as it is timed: a run that is started again does not time it again.
+    """
+    found = [Finalist.from_fields(row) for row in job.folder.read_json(CONFIRMED_FILE)] if job.folder.has(CONFIRMED_FILE) else list(finalists)
     while any(one.meets_budget for one in found) and not (chosen := choose(found)).fresh_ms:
-        timings = _time_afresh(job, weights, chosen.subnet)
+        timings = [one.timing for one in time_afresh(job, weights, chosen.subnet, job.config.budget.fresh_processes)]
         holds = all(meets(host.limit, timing, margin=0.0) for timing in timings)
         found[found.index(chosen)] = dataclasses.replace(chosen, fresh_ms=tuple(timing.median_ms for timing in timings), meets_budget=holds)
         append_records(job.path("latency.jsonl"), [record(job, "finalist", chosen.subnet, "tvm", timing, job.precision) for timing in timings])
+        job.folder.write_json(CONFIRMED_FILE, [dataclasses.asdict(one) for one in found])
     return found
 
 
-def _time_afresh(job: Job, weights: SharedWeights, subnet: Subnet) -> list[Timing]:
+def time_afresh(job: Job, weights: SharedWeights, subnet: Subnet, processes: int) -> list[Fresh]:
+    """The Subnet built in the budget's precision, by the tuning at work, and timed in that many processes of its own, as finalists are: beside BERT-base."""
     (library,) = _build(job, weights, [subnet]).values()
     with tempfile.TemporaryDirectory() as folder:
         file = pathlib.Path(folder) / "finalist.so"
         library.save(file)
-        asked = job.config.budget
-        return [one.timing for one in timed_afresh(file, bert_base_file(job), asked.seq_len, job.threads, _ROUNDS, asked.fresh_processes)]
+        return timed_afresh(file, bert_base_file(job), job.config.budget.seq_len, job.threads, ROUNDS, processes)
 
 
 def choose(finalists: list[Finalist]) -> Finalist:

@@ -1,6 +1,7 @@
 """Rounds on a machine made here, on which whole models take other times than their kernels foretell; the compiler is in test_run."""
 
 import json
+import math
 import types
 
 import pytest
@@ -14,6 +15,7 @@ from bertnas_jax.search.config import BudgetConfig, SamplerConfig
 from bertnas_jax.search.correction import corrected, correction, disagree
 from bertnas_jax.search.cost_table import CostTable
 from bertnas_jax.search.evaluated import Finalist
+from bertnas_jax.search.fresh_process import Fresh
 from bertnas_jax.search.latency_limit import LatencyLimit, host_place
 from bertnas_jax.search.rounds import evaluations_of, read_rounds, round_at_work, rounds_stage
 from bertnas_jax.search.samplers import InfeasibleBudget
@@ -136,15 +138,18 @@ def test_a_run_stopped_at_any_group_ends_as_if_it_had_not_been(tmp_path, monkeyp
     assert search(tmp_path / "again", finalists=1)[0] == subnet
 
 
-def slow_in_some_processes(monkeypatch, slow):
+def slow_in_some_processes(monkeypatch, slow, stop_after=math.inf):
     """Processes of their own take 0.9 of the limit, and the last of each of these Subnets 1.01; returns what was timed in them."""
     timed = []
 
-    def time_afresh(job, weights, subnet):
+    def time_afresh(job, weights, subnet, processes):
+        if len(timed) == stop_after:
+            raise KeyboardInterrupt
         timed.append(subnet)
-        return [Timing((share * BUDGET_MS,) * 3, (100.0,) * 3) for share in (0.9, 0.9, 1.01 if subnet in slow else 0.9)]
+        shares = (0.9,) * (processes - 1) + (1.01 if subnet in slow else 0.9,)
+        return [Fresh(Timing((share * BUDGET_MS,) * 3, (100.0,) * 3), process) for process, share in enumerate(shares)]
 
-    monkeypatch.setattr(finalists, "_time_afresh", time_afresh)
+    monkeypatch.setattr(finalists, "time_afresh", time_afresh)
     return timed
 
 
@@ -159,6 +164,21 @@ def test_a_winner_meets_its_limit_in_every_process_or_the_next_best_is_taken(tmp
     assert told[next_best]["meets_budget"] and told[next_best]["chosen"]
     assert all(one["fresh_ms"] == [] for subnet, one in told.items() if subnet not in timed)
     assert len((tmp_path / "some/latency.jsonl").read_text().splitlines()) == 6
+
+
+def test_what_was_timed_in_processes_of_its_own_is_not_timed_again(tmp_path, monkeypatch):
+    machine(monkeypatch, 1.0)
+    best, _ = search(tmp_path / "none")
+    with monkeypatch.context() as patched:
+        slow_in_some_processes(patched, {best}, stop_after=1)
+        with pytest.raises(KeyboardInterrupt):
+            search(tmp_path / "stopped", fresh_processes=3)
+    timed = slow_in_some_processes(monkeypatch, {best})
+    again, _ = search(tmp_path / "stopped", fresh_processes=3)
+    assert timed == [again] and again != best
+    assert again == search(tmp_path / "whole", fresh_processes=3)[0]
+    assert (tmp_path / "stopped/finalists.json").read_text() == (tmp_path / "whole/finalists.json").read_text()
+    assert len((tmp_path / "stopped/latency.jsonl").read_text().splitlines()) == 6
 
 
 def test_where_no_finalist_holds_the_budget_is_not_met(tmp_path, monkeypatch):

@@ -7,6 +7,7 @@ import os
 import jax
 import pytest
 
+from bertnas_jax.search.finalists import ROUNDS
 from tests.search.conftest import task_folder  # noqa: F401 (a fixture)
 from tests.tools.test_rank_fidelity import trained_run  # noqa: F401 (a fixture)
 from tools import compliance
@@ -38,15 +39,15 @@ def test_what_is_within_the_tolerance_meets_the_budget_and_what_was_not_found_do
 @pytest.mark.slow
 def test_winners_are_measured_by_another_process_and_a_run_goes_on_where_it_stopped(tmp_path, trained_run, monkeypatch):  # noqa: F811
     settings = Settings(searches=2, evaluations=3, finalists=1, dev_subset=32, seq_len=16, fresh_processes=1, tune=False)
-    real, measured = compliance.timed_afresh, []
+    real, measured = compliance.time_afresh, []
 
-    def stop_at_the_second(library, *arguments, **named):
-        measured.append(library.parent.name)
+    def stop_at_the_second(job, *arguments, **named):
+        measured.append(job.folder.path.name)
         if len(measured) == 2:
             raise KeyboardInterrupt
-        return real(library, *arguments, **named)
+        return real(job, *arguments, **named)
 
-    monkeypatch.setattr(compliance, "timed_afresh", stop_at_the_second)
+    monkeypatch.setattr(compliance, "time_afresh", stop_at_the_second)
     with pytest.raises(KeyboardInterrupt):
         compliance.run(trained_run.workdir, settings, tmp_path)
     result = json.loads(compliance.run(trained_run.workdir, settings, tmp_path).read_text())
@@ -54,7 +55,7 @@ def test_winners_are_measured_by_another_process_and_a_run_goes_on_where_it_stop
     assert [row["search"] for row in result["rows"]] == ["0", "1"] and result["found"]["searches"] == 2
     for row in result["rows"]:
         if row["subnet"]:
-            assert row["again"]["process"] != os.getpid() and row["again"]["runs"] == compliance.ROUNDS
+            assert row["again"]["process"] != os.getpid() and row["again"]["runs"] == ROUNDS
             assert math.isclose(row["share_of_budget"], row["again"]["median_ms"] / row["latency_ms"])
             assert row["measured_ms"] <= row["latency_ms"] * (1 - result["margin"])
             assert len(row["fresh_ms"]) == result["fresh_processes"] and max(row["fresh_ms"]) <= row["latency_ms"]
