@@ -6,8 +6,8 @@
 PYTHON ?= python3.11
 VENV := .venv
 BIN := $(VENV)/bin
-# A file a process, a process a core: each takes some 4 GB.
-TESTS := $(BIN)/python -m pytest tests -n auto --maxprocesses=4 --dist=loadfile
+# A file a process, a process a core: each takes some 4 GB, and one thread for numpy's matrices.
+TESTS := OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest tests -n auto --maxprocesses=4 --dist=loadfile
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check
 
 .PHONY: quickstart test test-fast setup setup-test check clean

@@ -1,5 +1,6 @@
 """Strictness for every test: no silent dtype promotion, no silent rank promotion, warnings are errors."""
 
+import os
 import pathlib
 
 import jax
@@ -7,6 +8,18 @@ import pytest
 
 REPOSITORY = pathlib.Path(__file__).resolve().parents[1]
 SHARED = REPOSITORY.parent / "shared"
+
+
+def pytest_configure(config):
+    """What XLA compiled for more than a second is kept for the next test, or the next program that one starts, that compiles the same."""
+    kept = {
+        "jax_compilation_cache_dir": str(config.cache.mkdir("compiled")),
+        "jax_persistent_cache_min_compile_time_secs": 1.0,
+        "jax_compilation_cache_max_size": 2_000_000_000,  # bytes; with a limit JAX locks the folder, which tests share
+    }
+    for name, value in kept.items():
+        jax.config.update(name, value)
+        os.environ[name.upper()] = str(value)
 
 
 @pytest.fixture(autouse=True)

@@ -20,30 +20,23 @@ from __future__ import annotations
 import argparse
 import contextlib
 import dataclasses
-import functools
 import json
 import pathlib
 import random
 import sys
-import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
 from bertnas_jax.benchmark import RESULTS, write_result
-from bertnas_jax.benchmark.cell import draw_model
+from bertnas_jax.benchmark.beside_the_peak import OURS, RUNTIMES, Timed, measure, peak_loops, prepare
 from bertnas_jax.benchmark.rank_agreement import MIN_PAIRS, rank_agreement, repeatability
 from bertnas_jax.benchmark.records import check_settings, recorded, written_down
-from bertnas_jax.benchmark.runtimes import rest
-from bertnas_jax.compiler import build, host_target, lower, set_num_threads, trace_model
 from bertnas_jax.errors import explained
-from bertnas_jax.export import TfliteModel, export_tflite
-from bertnas_jax.latency import full_inputs, measure_interleaved, pinned, usable_cores
 from bertnas_jax.latency.devices import HOST, CoreSet, DeviceProfile, core_set, parse_profile
 from bertnas_jax.latency.devices.detect import detect_host
-from bertnas_jax.latency.fma_peak import FmaPeak, fma_peak
 from bertnas_jax.latency.simulate import CpuFit, FusedConstants, PhoneRow, PhoneTable, calibrate, delegated, encoder_operators, fit_device
 from bertnas_jax.latency.simulate.constants import CpuConstants
 from bertnas_jax.latency.simulate.design import d_optimal, sensitivities
@@ -54,29 +47,19 @@ from bertnas_jax.whole_file import whole
 
 # That of configs/sst2_supernet.cfg: a 12-block, 384-wide BERT.
 SPACE = SearchSpace(Subnet.uniform(12, 384, 12, 1536), (3, 4, 6, 8, 12), (256, 384), (6, 9, 12), (768, 1152, 1536))
-# Our runtimes by what products are computed in, all that are measured, and whose constants price them.
-OURS = {"tvm": "float32", "tvm_int8_accurate": "int8_accurate"}
-RUNTIMES = (*OURS, "tflite")
+# Whose constants price a runtime.
 CONSTANTS = dict.fromkeys(OURS, FusedConstants) | {"tflite": CpuConstants}
 RECORDS, AGAIN, PROFILE, CHOICE = "subnets.jsonl", "again.jsonl", "host.json", "choice.json"
 CANDIDATES = 600  # from which the design is chosen
 WITHIN = 0.1
-PEAK_ROUNDS = 2_000_000  # some 4 ms, of the order of a Subnet: a longer loop meets more of a neighbour's time slices
-TURN = 4  # timed runs in a turn of several threads, which begins with 0.3 s of rest and of untimed runs
-TRIES, WHOLE = 3, 0.85  # two cores of a quiet machine have 0.93 to 1 of twice the peak of one
-_PEAK = "fma_peak"
 
 
 @dataclasses.dataclass(frozen=True)
-class Settings:
-    """What the records of a folder have in common."""
+class Settings(Timed):
+    """What the records of a folder have in common: how they were timed, of how many Subnets."""
 
     design: int
     subnets: int
-    threads: tuple[int, ...]
-    seq_len: int
-    rounds: int
-    seed: int
 
 
 class Predictor:
@@ -111,66 +94,6 @@ def choose(space: SearchSpace, predictor: Predictor, settings: Settings) -> tupl
     design = [candidates[i] for i in d_optimal(list(answers), settings.design)]
     rest_of_them = [subnet for subnet in drawn if subnet not in set(design)]
     return design, rng.sample(rest_of_them, settings.subnets)
-
-
-@dataclasses.dataclass(frozen=True)
-class Built:
-    """A Subnet in every runtime: what runs it once, by the number of threads and the runtime."""
-
-    subnet: Subnet
-    runners: Mapping[int, Mapping[str, Callable[[], object]]]
-
-
-def prepare(subnet: Subnet, settings: Settings) -> Built:
-    """The Subnet compiled, converted and loaded: whatever else the machine does."""
-    model, inputs, target = draw_model(subnet, settings.seq_len, settings.seed), full_inputs(settings.seq_len), host_target()
-    traced = trace_model(model, settings.seq_len)
-    compiled = {name: build(lower(traced, target, precision=precision), target) for name, precision in OURS.items()}
-    ours = {name: functools.partial(each.run, *inputs) for name, each in compiled.items()}
-    runners = {}
-    with tempfile.TemporaryDirectory() as folder:
-        path = pathlib.Path(folder) / "model.tflite"
-        export_tflite(model, settings.seq_len, path, "float32")
-        for threads in settings.threads:
-            with pinned(threads):  # XNNPACK's threads stay on the cores that they are made on
-                runners[threads] = ours | {"tflite": functools.partial(TfliteModel(path, threads).run, *inputs)}
-    return Built(subnet, runners)
-
-
-@contextlib.contextmanager
-def peak_loops(settings: Settings) -> Iterator[dict[int, FmaPeak]]:
-    """The loop of multiply-adds on each number of threads."""
-    with contextlib.ExitStack() as stack:
-        yield {threads: stack.enter_context(fma_peak(usable_cores()[:threads], PEAK_ROUNDS)) for threads in settings.threads}
-
-
-def measure(built: Built, settings: Settings, peaks: Mapping[int, FmaPeak], core_gflops: float) -> dict:
-    """Milliseconds by runtime and threads, as measured and at a peak of `core_gflops` a core, and the peak beside them.
-
-    Measured again, TRIES times at most, where several threads had less than WHOLE of their cores by that peak: another had one of them.
-    """
-    figures: dict[str, dict] = {}
-    alone_gflops = 0.0
-    for threads in built.runners:
-        for _ in range(TRIES):
-            figures[str(threads)] = found = _timed(built, threads, settings, peaks[threads], core_gflops)
-            if found["peak_gflops"] >= WHOLE * threads * alone_gflops:
-                break
-        alone_gflops = alone_gflops or found["peak_gflops"] / threads
-    print(f"{built.subnet.describe()}: {figures}", file=sys.stderr)
-    return {"threads": figures}
-
-
-def _timed(built: Built, threads: int, settings: Settings, peak: FmaPeak, core_gflops: float) -> dict:
-    runners = built.runners[threads]
-    turns = {"rounds": settings.rounds, "warmup": 2} if threads == 1 else {"rounds": -(-settings.rounds // TURN), "warmup": 0, "in_turn": TURN}
-    with pinned(threads):
-        set_num_threads(threads)
-        timings = measure_interleaved({**runners, _PEAK: peak.run}, _PEAK, progress=False, **turns, **rest(threads))
-    gflops = peak.flops / timings[_PEAK].median_ms / 1e6
-    peak_ms = peak.flops / (core_gflops * threads) / 1e6
-    times = {name: {"median_ms": round(timings[name].median_ms, 4), "at_peak_ms": round(timings[name].ratio * peak_ms, 4)} for name in runners}
-    return times | {"peak_gflops": round(gflops, 1), "peak_drift": round(timings[_PEAK].reference_drift, 3)}
 
 
 def errors(measured_ms: np.ndarray, predicted_ms: np.ndarray, flops: np.ndarray) -> dict:
@@ -327,7 +250,7 @@ def main() -> None:
     parser.add_argument("--evaluate", action="store_true", help="measure no more: the errors of what was measured so far, written into the folder")
     given = parser.parse_args()
     with explained():
-        settings = Settings(given.design, given.subnets, tuple(given.threads), given.seq_len, given.rounds, given.seed)
+        settings = Settings(tuple(given.threads), given.seq_len, given.rounds, given.seed, given.design, given.subnets)
         print(f"written to {run(pathlib.Path(given.workdir), settings, only_evaluate=given.evaluate)}")
 
 

@@ -26,13 +26,15 @@ _GROWTH = 4  # a further round adds the evaluations of the first, divided by thi
 class Round:
     """Evaluations, those of the rounds before included, under prices times a factor; the share of the space that meets the budget by them.
 
-    `finalists` are those built and measured in this round.
+    `finalists` are those built and measured in this round. One that was not `searched`, for nothing meets the budget by its prices, has
+    the fastest Subnet as its finalist.
     """
 
     factor: float
     evaluations: int
     share: float
     finalists: tuple[Finalist, ...] = ()
+    searched: bool = True
 
 
 def read_rounds(job: Job) -> list[Round]:
@@ -95,13 +97,14 @@ class _Rounds:
         """Goes on until prices and measurements agree, or prices have been corrected as often as is allowed."""
         config, factor = self._job.config.sampler, 1.0
         for number in range(1 + config.corrections):
+            if number < len(self.done) and not self.done[number].searched:
+                return
             try:
                 self._search(number, factor)
             except InfeasibleBudget:
                 if not self.finalists:
                     raise
-                del self.done[number:]  # by the corrected prices nothing is left: what was measured decides
-                self._write()
+                self._measure_fastest(number, factor)
                 return
             with self._watch.stage("finalists", "the best ones on all of dev" + (", built and measured" if self._budget.host else "")):
                 self._measure(number, may_correct=number < config.corrections)
@@ -131,6 +134,17 @@ class _Rounds:
             found = run_heat(self._job, self._weights, self._scorer, heat, self._budget, this.factor)
             this = self.done[number] = dataclasses.replace(this, finalists=(*this.finalists, *found))
             self._write()
+
+    def _measure_fastest(self, number: int, factor: float) -> None:
+        """By this round's prices nothing is left, and what was measured decides: the fastest Subnet too, which the factor of others may wrong."""
+        del self.done[number:]
+        fastest = self._budget.host.cost.table.cheapest()
+        if self._budget.limits().allows(fastest) and fastest not in {finalist.subnet for finalist in self.finalists}:
+            one = Evaluated(fastest, self._scorer.on_part(fastest), self._budget.first.cost.table.of(fastest))
+            with self._watch.stage("finalists", "the fastest subnet, built and measured: by the corrected prices nothing meets the budget"):
+                found = run_heat(self._job, self._weights, self._scorer, [one], self._budget, factor)
+            self.done.append(Round(factor, self.done[-1].evaluations, 0.0, tuple(found), searched=False))
+        self._write()
 
     def _is_settled(self, number: int, may_correct: bool) -> bool:
         this = self.done[number]

@@ -1,5 +1,6 @@
 """Rounds on a machine made here, on which whole models take other times than their kernels foretell; the compiler is in test_run."""
 
+import contextlib
 import json
 import math
 import types
@@ -46,8 +47,8 @@ def job_in(folder, fresh_processes=0, **knobs):
     )  # fmt: skip
 
 
-def machine(monkeypatch, slowness, stop_after=10**6):
-    """Measures a Subnet as its price times a slowness; raises after as many groups; returns what was measured, group by group."""
+def machine(monkeypatch, slowness, stop_after=10**6, of_fastest=None):
+    """Measures a Subnet as its price times a slowness, the fastest's its own if it has one; raises after as many groups; returns what was measured, group by group."""
     groups = []
 
     def run_heat(job, weights, scorer, heat, limits, factor):
@@ -56,8 +57,8 @@ def machine(monkeypatch, slowness, stop_after=10**6):
         groups.append([one.subnet for one in heat])
         found = []
         for one in heat:
-            measured_ms = latency_ms_of(one.subnet) * slowness
-            meets = measured_ms <= BUDGET_MS * (1 - MARGIN)
+            measured_ms = latency_ms_of(one.subnet) * (of_fastest if of_fastest and one.subnet == SPACE.smallest else slowness)
+            meets = measured_ms <= limits.host.limit.latency_ms * (1 - MARGIN)
             found.append(Finalist(one.subnet, scorer.on_dev(one.subnet), one.latency_ms * factor, measured_ms, measured_ms, (), meets))
         return found
 
@@ -117,6 +118,23 @@ def test_without_corrections_further_groups_are_measured(tmp_path, monkeypatch):
     subnet, job = search(tmp_path, corrections=0)
     assert len(read_rounds(job)) == 1 and 1 < len(groups) <= 4 and latency_ms_of(subnet) * 1.25 <= BUDGET_MS * (1 - MARGIN)
     assert len({one for group in groups for one in group}) == sum(map(len, groups)), "none is measured twice"
+
+
+@pytest.mark.parametrize("stop_after", [1, 2])
+def test_where_nothing_is_left_by_the_corrected_prices_the_fastest_is_measured(tmp_path, monkeypatch, stop_after):
+    """4.75 ms allow three Subnets: the two more accurate of 4 ms take 8, and by twice their prices the smallest would take 6."""
+    with monkeypatch.context() as patched:
+        machine(patched, 2.0, stop_after, of_fastest=1.1)
+        with contextlib.suppress(KeyboardInterrupt):
+            search(tmp_path, budget(5.0))
+    groups = machine(monkeypatch, 2.0, of_fastest=1.1)
+    subnet, job = search(tmp_path, budget(5.0))
+    assert subnet == SPACE.smallest and groups == ([[subnet]] if stop_after == 1 else [])
+    first, second = read_rounds(job)
+    assert [len(one.finalists) for one in (first, second)] == [2, 1] and (second.factor, second.share) == (pytest.approx(2.0), 0.0)
+    machine(monkeypatch, 2.0)
+    with pytest.raises(InfeasibleBudget, match="got 6.00 ms for the nearest of 3 finalists, D32-H16-N2-F64"):
+        search(tmp_path / "slow", budget(5.0))
 
 
 @pytest.mark.parametrize("stop_after", [0, 1])
@@ -191,7 +209,7 @@ def test_where_no_finalist_holds_the_budget_is_not_met(tmp_path, monkeypatch):
 
 def test_a_machine_that_nothing_is_fast_enough_for_names_the_nearest(tmp_path, monkeypatch):
     machine(monkeypatch, 50.0)
-    with pytest.raises(InfeasibleBudget, match="the budget must be met by a measured subnet, got .* ms for the nearest of 2 finalists"):
+    with pytest.raises(InfeasibleBudget, match="the budget must be met by a measured subnet, got 150.00 ms for the nearest of 3 finalists, D32-H16-N2-F64"):
         search(tmp_path)
 
 

@@ -1,13 +1,13 @@
-"""The tool on a space of a few dozen Subnets: constants that made the latencies are found again, and one Subnet is measured."""
+"""The tool on a space of a few dozen Subnets: constants that made the latencies are found again."""
 
 import contextlib
-import dataclasses
 import json
 import random
 
 import numpy as np
 import pytest
 
+from bertnas_jax.benchmark.beside_the_peak import RUNTIMES, Built
 from bertnas_jax.latency.devices import core_set, load_profile
 from bertnas_jax.latency.simulate import CpuFit, FusedConstants, PhoneTable, load_cpu_calibration
 from bertnas_jax.latency.simulate.constants import CpuConstants
@@ -54,22 +54,6 @@ def test_constants_that_made_the_latencies_are_found_again(predictor, tmp_path):
     assert set(kept.measured) == {"host, 1 large", "host, 2 large"} and kept.provenance["held_out"]["models"]["rows"] == 16
 
 
-def test_a_subnet_is_measured_in_every_runtime():
-    settings = dataclasses.replace(SETTINGS, threads=(1,))
-    with tool.peak_loops(settings) as peaks:
-        figures = tool.measure(tool.prepare(SPACE.smallest, settings), settings, peaks, core_gflops=100.0)["threads"]["1"]
-    assert set(figures) == {*tool.RUNTIMES, "peak_gflops", "peak_drift"} and set(tool.CONSTANTS) <= set(tool.RUNTIMES)
-    assert all(figures[runtime][name] > 0 for runtime in tool.RUNTIMES for name in ("median_ms", "at_peak_ms"))
-
-
-def test_two_threads_are_measured_again_if_they_had_one_core(monkeypatch):
-    gflops = iter([10.0, 10.0, 19.0, 8.0, 9.0, 9.0, 9.0])
-    monkeypatch.setattr(tool, "_timed", lambda *given: {"peak_gflops": next(gflops)})
-    built = tool.Built(SPACE.smallest, {1: {}, 2: {}})
-    assert tool.measure(built, SETTINGS, {1: None, 2: None}, 10.0)["threads"] == {"1": {"peak_gflops": 10.0}, "2": {"peak_gflops": 19.0}}
-    assert tool.measure(built, SETTINGS, {1: None, 2: None}, 10.0)["threads"]["2"] == {"peak_gflops": 9.0} and not list(gflops)
-
-
 def test_a_folder_goes_on_and_is_evaluated_as_far_as_it_went(tmp_path, monkeypatch, predictor):
     folder, held, prepared, stops = tmp_path / "work", [], [], [11]
 
@@ -84,11 +68,11 @@ def test_a_folder_goes_on_and_is_evaluated_as_far_as_it_went(tmp_path, monkeypat
         if len(prepared) in stops:
             raise KeyboardInterrupt
         prepared.append(subnet.describe())
-        return tool.Built(subnet, {})
+        return Built(subnet, {})
 
     def measure(built, settings, peaks, core_gflops):
         assert held and set(peaks) == {1, 2}
-        times = {runtime: {"median_ms": 1.0 + len(prepared), "at_peak_ms": 1.0} for runtime in tool.RUNTIMES}
+        times = {runtime: {"median_ms": 1.0 + len(prepared), "at_peak_ms": 1.0} for runtime in RUNTIMES}
         return {"threads": {str(threads): times | {"peak_gflops": 2.0 * core_gflops} for threads in settings.threads}}
 
     monkeypatch.setattr(tool, "Predictor", lambda *given: predictor)
@@ -123,7 +107,7 @@ def test_errors_by_hand():
 
 def test_what_a_measurement_is_worth_is_told_of_those_measured_twice():
     def lines(factor):
-        times = [{runtime: {"median_ms": factor * (1.0 + i), "at_peak_ms": 1.0 + i} for runtime in tool.RUNTIMES} for i in range(4)]
+        times = [{runtime: {"median_ms": factor * (1.0 + i), "at_peak_ms": 1.0 + i} for runtime in RUNTIMES} for i in range(4)]
         return [{"subnet": subnet.describe(), "threads": {"1": one}} for subnet, one in zip(subnets, times, strict=True)]
 
     subnets = [SPACE.sample(random.Random(seed)) for seed in range(4)]

@@ -9,6 +9,7 @@ from typing import TypeVar
 import numpy as np
 from jaxtyping import Float
 from scipy.optimize import least_squares
+from threadpoolctl import threadpool_limits
 
 from bertnas_jax.latency.simulate.constants import priors
 
@@ -79,7 +80,9 @@ def fit_with_priors(
     def residuals(moves: Float[np.ndarray, " p"]) -> Float[np.ndarray, " n"]:
         return np.concatenate([_robust((np.log(predict(*fields_of(moves))) - target) / log_noise), moves])
 
-    found = least_squares(residuals, np.zeros(len(spread)), max_nfev=_MAX_EVALUATIONS, ftol=_TOLERANCE, xtol=_TOLERANCE)
+    # Matrices this small lose by threads, and on cores that are taken they lose a hundredfold.
+    with threadpool_limits(1):
+        found = least_squares(residuals, np.zeros(len(spread)), max_nfev=_MAX_EVALUATIONS, ftol=_TOLERANCE, xtol=_TOLERANCE)
     return fields_of(found.x)
 
 
