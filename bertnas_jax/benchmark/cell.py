@@ -5,6 +5,7 @@ from __future__ import annotations
 import pathlib
 import sys
 import tempfile
+import time
 
 import jax
 import numpy as np
@@ -26,7 +27,8 @@ _PEAK, _PEAK_OF_ONE = "fma_peak", "fma_peak of one core"
 
 
 def measure_cell(config: BenchmarkConfig, shape: Shape, threads: int) -> dict:
-    """The figures of a shape: of each runtime its times, its share of the FMA peak, and its logits' largest error.
+    """The figures of a shape: of each runtime its times, its share of the FMA peak, its logits' largest error, and the seconds that it took to
+    compile or convert the model and load it.
 
     `peak_scaling` is the peak of all cores by that of one and their number: well under 1 where the machine gave less than its cores.
     """
@@ -36,12 +38,16 @@ def measure_cell(config: BenchmarkConfig, shape: Shape, threads: int) -> dict:
     with pinned(threads) as cores, tempfile.TemporaryDirectory() as folder, fma_peak(cores) as peak, fma_peak(cores[:1]) as single:
         subject = Subject(model, shape.seq_len, threads, pathlib.Path(folder))
         bar = tqdm(config.parsed_runtimes(), desc=f"{shape.text}, {threads} threads: loading", file=sys.stderr, leave=False)
-        loaded = {name: RUNTIMES[name].load(subject) for name in bar}
+        loaded, built_s = {}, {}
+        for name in bar:
+            start_s = time.perf_counter()
+            loaded[name] = RUNTIMES[name].load(subject)
+            built_s[name] = round(time.perf_counter() - start_s, 2)
         errors = {name: max_abs_error(model, each.run, examples, shape.seq_len) for name, each in loaded.items()}
         runners = {name: lambda run=each.run: run(*inputs) for name, each in loaded.items()} | {_PEAK: peak.run, _PEAK_OF_ONE: single.run}
         timings = measure_interleaved(runners, REFERENCE, config.rounds, **rest(threads))
     flops = product_flops(model.config.subnet, shape.seq_len)
-    figures = {name: _figures(name, loaded[name], timings, flops / peak.flops) | {"logits_max_abs_err": errors[name]} for name in loaded}
+    figures = {name: _figures(name, loaded[name], timings, flops / peak.flops) | {"logits_max_abs_err": errors[name], "built_s": built_s[name]} for name in loaded}
     return {
         "threads": threads,
         "subnet": model.config.subnet.describe(),

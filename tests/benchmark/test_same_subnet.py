@@ -51,7 +51,7 @@ def test_a_run_goes_on_and_writes_what_it_measured(tmp_path, capsys):
         each = cell["runtimes"]
         assert cell["product_gflop"] == round(product_flops(Subnet.uniform(1, 32, 2, ffn), 8) / 1e9, 3)
         assert each["tvm"]["logits_max_abs_err"] < 1e-5 > each["tflite"]["logits_max_abs_err"]
-        assert all(0 < one["median_ms"] <= one["p90_ms"] for one in each.values())
+        assert all(0 < one["median_ms"] <= one["p90_ms"] and one["built_s"] > 0 for one in each.values())
         # A runtime's share of the peak and its time say the same, but for medians of ratios against ratios of medians.
         assert each["tvm"]["share_of_peak"] / each["tflite"]["share_of_peak"] == pytest.approx(each["tvm"]["speed_over"]["tflite"], rel=0.5)
     assert "of 2 cells" in capsys.readouterr().out
