@@ -97,13 +97,15 @@ def confirmed(job: Job, weights: SharedWeights, host: PricedLimit, finalists: li
 
     Each is written down as it is timed: a run that is started again does not time it again.
     """
-    found = [Finalist.from_fields(row) for row in job.folder.read_json(CONFIRMED_FILE)] if job.folder.has(CONFIRMED_FILE) else list(finalists)
+    rows = job.folder.read_json(CONFIRMED_FILE) if job.folder.has(CONFIRMED_FILE) else []
+    timed = {one.subnet: one for one in map(Finalist.from_fields, rows)}
+    found = [timed.get(one.subnet, one) for one in finalists]
     while any(one.meets_budget for one in found) and not (chosen := choose(found)).fresh_ms:
         timings = [one.timing for one in time_afresh(job, weights, chosen.subnet, job.config.budget.fresh_processes)]
         holds = all(meets(host.limit, timing, margin=0.0) for timing in timings)
         found[found.index(chosen)] = dataclasses.replace(chosen, fresh_ms=tuple(timing.median_ms for timing in timings), meets_budget=holds)
         append_records(job.path("latency.jsonl"), [record(job, "finalist", chosen.subnet, "tvm", timing, job.precision) for timing in timings])
-        job.folder.write_json(CONFIRMED_FILE, [dataclasses.asdict(one) for one in found])
+        job.folder.write_json(CONFIRMED_FILE, [dataclasses.asdict(one) for one in found if one.fresh_ms])
     return found
 
 

@@ -9,7 +9,7 @@ from bertnas_jax.search.config import SamplerConfig
 from bertnas_jax.search.correction import corrected, correction, disagree
 from bertnas_jax.search.evaluated import Evaluated, Finalist
 from bertnas_jax.search.explore import publish, search_stage
-from bertnas_jax.search.finalists import FINALISTS_FILE, choose, confirmed, run_heat
+from bertnas_jax.search.finalists import CONFIRMED_FILE, FINALISTS_FILE, choose, confirmed, run_heat
 from bertnas_jax.search.job import Job
 from bertnas_jax.search.samplers import InfeasibleBudget
 from bertnas_jax.search.survey import survey
@@ -18,7 +18,7 @@ from bertnas_jax.supernet import SharedWeights
 from bertnas_jax.train import Stopwatch, SupernetScorer
 
 ROUNDS_FILE = "search/rounds.json"
-_MAX_HEATS = 4  # groups of finalists that are measured in a round before the budget is given up
+_MAX_GROUPS = 4  # groups of finalists that are measured in a round before the budget is given up
 _GROWTH = 4  # a further round adds the evaluations of the first, divided by this: most of what it needs is in the study
 
 
@@ -58,19 +58,20 @@ def factor_at_work(job: Job) -> float:
 def rounds_stage(job: Job, weights: SharedWeights, scorer: SupernetScorer, budget: Budget, watch: Stopwatch) -> Subnet:
     """The most accurate finalist of any round that meets the budget: measured where a limit is of this machine, by simulation elsewhere.
 
-    What was measured is written down at once: a run that is started again goes on with the same latencies.
+    What was measured is written down at once: a run that is started again goes on with the same latencies, unless none of them met the budget.
 
     Raises:
       InfeasibleBudget: nothing that was proposed or measured meets the budget; names the nearest.
     """
     if not job.folder.has(FINALISTS_FILE):
         rounds = _Rounds(job, weights, scorer, budget, watch)
-        rounds.run()
-        finalists = rounds.finalists
-        if budget.host and job.config.budget.fresh_processes:
-            with watch.stage("finalists", "the best one in processes of its own"):
-                finalists = confirmed(job, weights, budget.host, finalists)
-        chosen = choose(finalists)
+        finalists = rounds.run()
+        try:
+            chosen = choose(finalists)
+        except InfeasibleBudget:
+            for name in (ROUNDS_FILE, CONFIRMED_FILE):
+                job.path(name).unlink(missing_ok=True)  # the cure is to measure again
+            raise
         publish(job, rounds.evaluated, [(corrected(budget, one.factor), one.factor) for one in rounds.done])
         job.folder.write_json(FINALISTS_FILE, [dataclasses.asdict(dataclasses.replace(one, chosen=one is chosen)) for one in finalists])
     return next(Subnet.from_fields(row["subnet"]) for row in job.folder.read_json(FINALISTS_FILE) if row["chosen"])
@@ -84,16 +85,34 @@ class _Rounds:
         self.done = read_rounds(job)
         self.evaluated: list[Evaluated] = []
 
+    def run(self) -> list[Finalist]:
+        """All that were measured, in order; one of them holds in processes of its own too, or there are no more to be measured."""
+        while True:
+            self._correct()
+            finalists = self._confirmed()
+            if any(one.meets_budget for one in finalists) or not self._measure_more():
+                return finalists
+
+    def _confirmed(self) -> list[Finalist]:
+        if not (self._budget.host and self._job.config.budget.fresh_processes):
+            return self._finalists
+        with self._watch.stage("finalists", "the best one in processes of its own"):
+            return confirmed(self._job, self._weights, self._budget.host, self._finalists)
+
+    def _measure_more(self) -> bool:
+        """Measures a further group of the last round; False if it has no more."""
+        with self._watch.stage("finalists", "further ones, as none holds in processes of its own"):
+            return self.done[-1].searched and self._measure_group(len(self.done) - 1)
+
     @property
-    def finalists(self) -> list[Finalist]:
-        """All that were measured, in order."""
+    def _finalists(self) -> list[Finalist]:
         return self._up_to(len(self.done))
 
     def _up_to(self, number: int) -> list[Finalist]:
         """Those of this round and before: what its decisions may go by, so that they are the same when it is gone through again."""
         return [finalist for one in self.done[: number + 1] for finalist in one.finalists]
 
-    def run(self) -> None:
+    def _correct(self) -> None:
         """Goes on until prices and measurements agree, or prices have been corrected as often as is allowed."""
         config, factor = self._job.config.sampler, 1.0
         for number in range(1 + config.corrections):
@@ -102,7 +121,7 @@ class _Rounds:
             try:
                 self._search(number, factor)
             except InfeasibleBudget:
-                if not self.finalists:
+                if not self._finalists:
                     raise
                 self._measure_fastest(number, factor)
                 return
@@ -126,20 +145,24 @@ class _Rounds:
 
     def _measure(self, number: int, may_correct: bool) -> None:
         """Measures groups of finalists until one meets the budget, or the prices are seen to be wrong and may be corrected."""
+        while not self._is_settled(number, may_correct) and self._measure_group(number):
+            pass
+
+    def _measure_group(self, number: int) -> bool:
+        """Measures the next group of finalists of a round; False if there is none, or as many as are allowed were."""
         this, size = self.done[number], self._job.config.sampler.finalists
-        while len(this.finalists) < _MAX_HEATS * size and not self._is_settled(number, may_correct):
-            heat = self._next(number)[:size]
-            if not heat:
-                return
-            found = run_heat(self._job, self._weights, self._scorer, heat, self._budget, this.factor)
-            this = self.done[number] = dataclasses.replace(this, finalists=(*this.finalists, *found))
+        group = self._next(number)[:size] if len(this.finalists) < _MAX_GROUPS * size else []
+        if group:
+            found = run_heat(self._job, self._weights, self._scorer, group, self._budget, this.factor)
+            self.done[number] = dataclasses.replace(this, finalists=(*this.finalists, *found))
             self._write()
+        return bool(group)
 
     def _measure_fastest(self, number: int, factor: float) -> None:
         """By this round's prices nothing is left, and what was measured decides: the fastest Subnet too, which the factor of others may wrong."""
         del self.done[number:]
         fastest = self._budget.host.cost.table.cheapest()
-        if self._budget.limits().allows(fastest) and fastest not in {finalist.subnet for finalist in self.finalists}:
+        if self._budget.limits().allows(fastest) and fastest not in {finalist.subnet for finalist in self._finalists}:
             one = Evaluated(fastest, self._scorer.on_part(fastest), self._budget.first.cost.table.of(fastest))
             with self._watch.stage("finalists", "the fastest subnet, built and measured: by the corrected prices nothing meets the budget"):
                 found = run_heat(self._job, self._weights, self._scorer, [one], self._budget, factor)

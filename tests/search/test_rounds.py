@@ -202,9 +202,37 @@ def test_what_was_timed_in_processes_of_its_own_is_not_timed_again(tmp_path, mon
 def test_where_no_finalist_holds_the_budget_is_not_met(tmp_path, monkeypatch):
     machine(monkeypatch, 1.0)
     timed = slow_in_some_processes(monkeypatch, set(SPACE.enumerate()))
-    with pytest.raises(InfeasibleBudget, match="the nearest of 2 finalists"):
+    with pytest.raises(InfeasibleBudget, match="the nearest of 8 finalists"):
         search(tmp_path, fresh_processes=3)
-    assert len(timed) == 2
+    assert len(timed) == len(set(timed)) == 8
+
+
+@pytest.mark.parametrize("stop_after", [2, 3])
+def test_where_the_first_finalists_do_not_hold_further_ones_are_measured(tmp_path, monkeypatch, stop_after):
+    groups = machine(monkeypatch, 1.0)
+    slow_in_some_processes(monkeypatch, set())
+    search(tmp_path / "quiet", fresh_processes=3)
+    slow = set(groups[0])
+    with monkeypatch.context() as patched:
+        slow_in_some_processes(patched, slow, stop_after)
+        with contextlib.suppress(KeyboardInterrupt):
+            search(tmp_path / "slow", fresh_processes=3)
+    timed = slow_in_some_processes(monkeypatch, slow)
+    winner, job = search(tmp_path / "slow", fresh_processes=3)
+    assert winner not in slow and timed == ([winner] if stop_after == 2 else [])
+    (one,) = read_rounds(job)
+    assert len(one.finalists) == 4 and winner in {finalist.subnet for finalist in one.finalists}
+
+
+def test_after_all_have_failed_the_same_command_measures_again(tmp_path, monkeypatch):
+    with monkeypatch.context() as patched:
+        machine(patched, 1.0)
+        slow_in_some_processes(patched, set(SPACE.enumerate()))
+        with pytest.raises(InfeasibleBudget, match="measure again on a quieter machine"):
+            search(tmp_path, fresh_processes=3)
+    groups, timed = machine(monkeypatch, 1.0), slow_in_some_processes(monkeypatch, set())
+    winner, _ = search(tmp_path, fresh_processes=3)
+    assert timed == [winner] and winner in groups[0] and len(groups) == 1
 
 
 def test_a_machine_that_nothing_is_fast_enough_for_names_the_nearest(tmp_path, monkeypatch):
