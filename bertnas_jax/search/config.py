@@ -136,7 +136,7 @@ class SamplerConfig:
         "Where the study is kept for workers to share: postgresql://user@host/name, mysql://user@host/name, or grpc://host:port of Optuna's "
         "proxy; without it a journal in the run folder, which workers on a shared file system can use too.",
     )
-
+    storage_patience_s: float = knob(60.0, "Seconds that a --storage that has gone away is waited for.", lower=0.0, upper=86_400.0)
     compare_samplers: tuple[str, ...] = knob(
         (),
         "Further samplers by commas that search the same supernet with as many evaluations, for the report alone; such as random,evolution. "

@@ -17,7 +17,8 @@ from optuna.trial import FrozenTrial, TrialState
 
 from bertnas_jax.search.early_stop import Rival, Score, unpack
 from bertnas_jax.search.evaluated import Evaluated
-from bertnas_jax.search.samplers import choices_of, is_whole, subnet_of
+from bertnas_jax.search.patient_storage import PatientStorage
+from bertnas_jax.search.samplers import Limits, choices_of, is_whole, subnet_of
 from bertnas_jax.space import SearchSpace, Subnet
 
 JOURNAL_FILE, NAME_FILE = "study.journal", "study_name"
@@ -29,8 +30,8 @@ _POLL_S, _SERVER_S = 0.02, 20
 _STALE_TIMES, _STALE_SECONDS = 20, 600
 
 
-def open_study(folder: pathlib.Path, storage: str = "") -> optuna.Study:
-    """The study of a run, made if it is not there, in a journal in `folder` or in what `storage` names.
+def open_study(folder: pathlib.Path, storage: str = "", patience_s: float = 0.0) -> optuna.Study:
+    """The study of a run, made if it is not there, in a journal in `folder` or in what `storage` names, whose database is waited for if it goes away.
 
     Raises:
       ValueError: the storage cannot be opened.
@@ -49,6 +50,8 @@ def open_study(folder: pathlib.Path, storage: str = "") -> optuna.Study:
             f"storage must name a database that is there, such as postgresql://user@host/name or grpc://host:port, got {storage!r} ({last}); "
             "start it, or install its driver"
         ) from error
+    if storage:  # only once it is there
+        study = optuna.load_study(study_name=name, storage=PatientStorage(optuna.storages.get_storage(kept), storage, patience_s))
     fail_orphans(study, before=True)
     return study
 
@@ -95,10 +98,17 @@ def trials(study: optuna.Study, *states: TrialState) -> Sequence[FrozenTrial]:
 
 
 def evaluated(study: optuna.Study, space: SearchSpace) -> dict[Subnet, Evaluated]:
-    """What has been evaluated, in order, each Subnet once."""
+    """What has been evaluated, in order, each Subnet once.
+
+    Raises:
+      ValueError: the study is of another space.
+    """
     found: dict[Subnet, Evaluated] = {}
     for trial in trials(study, TrialState.COMPLETE):
-        subnet = subnet_of(trial.params, space)
+        try:
+            subnet = subnet_of(trial.params, space)
+        except ValueError as error:
+            raise ValueError(f"the study must be of this run's space, got trial {trial.number} of another ({error}); give another --workdir") from error
         found.setdefault(subnet, Evaluated(subnet, *trial.values, trial.user_attrs.get(_STOPPED)))
     return found
 
@@ -111,9 +121,10 @@ def note_score(trial: optuna.Trial, score: Score) -> None:
         trial.set_user_attr(_RIGHT, score.right)
 
 
-def rival_of(study: optuna.Study, latency_ms: float) -> Rival | None:
-    """The most accurate that is at least this fast and whose examples are known, the first of equals."""
-    known = [trial for trial in trials(study, TrialState.COMPLETE) if _RIGHT in trial.user_attrs and trial.values[1] <= latency_ms]
+def rival_of(study: optuna.Study, latency_ms: float, limits: Limits) -> Rival | None:
+    """The most accurate that is at least this fast, is within the limits and whose examples are known, the first of equals."""
+    fast = [trial for trial in trials(study, TrialState.COMPLETE) if _RIGHT in trial.user_attrs and trial.values[1] <= latency_ms]
+    known = [trial for trial in fast if limits.allows(subnet_of(trial.params, limits.space))]  # corrected prices may have ruled some out
     best = max(known, key=lambda trial: (trial.values[0], -trial.number), default=None)
     return None if best is None else Rival(best.values[0], unpack(best.user_attrs[_RIGHT]))
 

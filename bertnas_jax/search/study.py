@@ -15,6 +15,7 @@ from bertnas_jax.search.config import SamplerConfig
 from bertnas_jax.search.early_stop import ScoreOf
 from bertnas_jax.search.evaluated import Evaluated
 from bertnas_jax.search.hypervolume import hypervolume
+from bertnas_jax.search.patient_storage import LostDatabaseError
 from bertnas_jax.search.samplers import Limits, NothingLeft, choices_of, make_sampler, suggest
 from bertnas_jax.search.shared_study import begin, evaluated, fail_orphans, is_left_to_others, note_score, open_study, rival_of, trials
 from bertnas_jax.space import Subnet
@@ -40,8 +41,9 @@ def run_study(
     Raises:
       InfeasibleBudget: no Subnet that was priced meets the budget; names the nearest.
       ValueError: the storage cannot be opened.
+      LostDatabaseError: it went away and did not come back.
     """
-    study, space = open_study(folder, config.storage), limits.space
+    study, space = open_study(folder, config.storage, config.storage_patience_s), limits.space
     study.sampler = make_sampler(config, limits, seed)
     wanted = min(config.evaluations, space.count)
     begun_with = min(len(evaluated(study, space)), wanted)  # not of this process's speed
@@ -97,8 +99,10 @@ def _evaluate_one(study: optuna.Study, limits: Limits, score_of: ScoreOf, next_f
             return
         latency_ms = limits.price_ms(subnet)
         trial.set_user_attr("latency_ms", latency_ms)
-        score = score_of(subnet, rival_of(study, latency_ms))
+        score = score_of(subnet, rival_of(study, latency_ms, limits))
         note_score(trial, score)
+    except LostDatabaseError:
+        raise  # nobody can be told; the trial is given up when this process is gone
     except BaseException:
         study.tell(trial, state=TrialState.FAIL)
         raise

@@ -139,3 +139,10 @@ def test_the_bar_tells_the_best_and_what_all_cover(tmp_path, capsys):
 def test_samplers_that_cannot_be_compared_are_named(others):
     with pytest.raises(ValueError, match=f"compare_samplers must be some of controller, evolution, predictor, random, uniform, each once, got {','.join(others)}"):
         SamplerConfig(compare_samplers=others)
+
+
+def test_a_study_of_another_space_is_refused(tmp_path):
+    search(tmp_path)
+    wider = SearchSpace(Subnet.uniform(4, 64, 4, 512), (1, 2, 3, 4), (64,), (4,), (512,))
+    with pytest.raises(ValueError, match="the study must be of this run's space, got trial 0 of another"):
+        run_study(Limits(wider, latency_ms_of, 100.0), whole(accuracy_of), CONFIG, 0, tmp_path)

@@ -6,12 +6,15 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 
 import optuna
 import pytest
 from optuna.trial import TrialState
 
+from bertnas_jax.search.config import SamplerConfig
+from bertnas_jax.search.patient_storage import LostDatabaseError
 from bertnas_jax.search.samplers import subnet_of, suggest
 from bertnas_jax.search.shared_study import begin, evaluated, is_left_to_others, open_study
 from tests.conftest import REPOSITORY
@@ -55,25 +58,41 @@ def kill_at_work(worker, folder, at_least=3):
 SERVER = """
 import sys
 import optuna
-optuna.storages.run_grpc_proxy_server(optuna.storages.InMemoryStorage(), host="localhost", port=int(sys.argv[1]))
+journal = optuna.storages.journal.JournalFileBackend(sys.argv[2])
+optuna.storages.run_grpc_proxy_server(optuna.storages.JournalStorage(journal), host="localhost", port=int(sys.argv[1]))
 """
 
 
+class Server:
+    """Optuna's proxy, in a process of its own that may be killed and begun again."""
+
+    def __init__(self, folder):
+        with socket.socket() as free:
+            free.bind(("localhost", 0))
+            self._port = free.getsockname()[1]
+        self._journal, self.url = folder / "server.journal", f"grpc://localhost:{self._port}"
+        self.start()
+
+    def start(self):
+        command = [sys.executable, "-c", SERVER, str(self._port), str(self._journal)]
+        self._process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
+
+    def kill(self):
+        self._process.kill()
+        self._process.wait()
+
+
 @pytest.fixture
-def grpc_url():
-    """Optuna's proxy, in a process of its own."""
-    with socket.socket() as free:
-        free.bind(("localhost", 0))
-        port = free.getsockname()[1]
-    with subprocess.Popen([sys.executable, "-c", SERVER, str(port)], stderr=subprocess.DEVNULL) as server:
-        yield f"grpc://localhost:{port}"
-        server.kill()
+def server(tmp_path_factory):
+    running = Server(tmp_path_factory.mktemp("server"))
+    yield running
+    running.kill()
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("storage", ["journal", "grpc"])
 def test_of_three_workers_one_is_killed_and_no_trial_is_lost_or_done_twice(tmp_path, storage, request):
-    url = request.getfixturevalue("grpc_url") if storage == "grpc" else ""
+    url = request.getfixturevalue("server").url if storage == "grpc" else ""
     open_study(tmp_path, url)  # as the search does, before any worker comes
     workers = [start(tmp_path, url) for _ in range(3)]
     try:
@@ -114,6 +133,39 @@ def test_a_trial_of_a_live_process_is_left_alone_and_one_of_a_dead_one_given_up(
     dead.set_user_attr("owner", [os.uname().nodename, gone.pid])
     states = {trial.number: trial.state for trial in open_study(tmp_path).get_trials(deepcopy=False)}
     assert states == {alive.number: TrialState.RUNNING, dead.number: TrialState.FAIL}
+
+
+def search_that_loses_its_server(folder, server, at, then, patience_s):
+    """The Subnets found by a search during whose evaluation of this number the server is killed, and what `then` does done."""
+    scored = []
+
+    def accuracy(subnet):
+        scored.append(subnet)
+        if len(scored) == at:
+            server.kill()
+            then()
+        return made_up.accuracy_of(subnet)
+
+    config = SamplerConfig(sampler="random", evaluations=12, storage=server.url, storage_patience_s=patience_s)
+    return made_up.search(folder, accuracy=accuracy, config=config), scored
+
+
+@pytest.mark.slow
+def test_a_database_that_comes_back_is_waited_for_and_nothing_is_done_twice(tmp_path, server, capsys):
+    undisturbed, _ = search_that_loses_its_server(tmp_path / "one", server, at=0, then=None, patience_s=60)
+    later = threading.Timer(2.0, server.start)
+    found, scored = search_that_loses_its_server(tmp_path / "other", server, at=5, then=later.start, patience_s=60)
+    assert found == undisturbed and len(scored) == len(set(scored)) == 12
+    assert f"the database {server.url} does not answer" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_a_database_that_stays_away_ends_the_search_and_what_was_evaluated_is_kept(tmp_path, server):
+    with pytest.raises(LostDatabaseError, match=r"the database grpc://localhost:\d+ must answer, got nothing for 1 s .* give the same command again"):
+        search_that_loses_its_server(tmp_path / "run", server, at=5, then=lambda: None, patience_s=1)
+    server.start()
+    found, scored = search_that_loses_its_server(tmp_path / "run", server, at=0, then=None, patience_s=60)
+    assert len(found) == 12 and len(scored) == 8, "four were kept"
 
 
 @pytest.mark.parametrize("url", ["sqlite:///study.db", "nonsense", "grpc://localhost:notaport", "postgresql://nobody@localhost:1/none"])
