@@ -91,4 +91,5 @@ def record_of(
 ) -> LatencyRecord:
     """The record of a measurement on that device, of the conditions in the configuration; drift 1 where single runs are not told."""
     conditions = (device, config.measured_runtime, config.dtype, config.threads, config.seq_len)
-    return LatencyRecord("given", subnet, *conditions, "measured", median_ms, p90_ms, runs, drift)
+    cores = config.core_set if config.adb and config.core_set != ANY_CORES else ""  # a tracker's server takes those that it is given
+    return LatencyRecord("given", subnet, *conditions, "measured", median_ms, p90_ms, runs, drift, cores)

@@ -1,3 +1,5 @@
+import dataclasses
+
 import pytest
 
 from bertnas_jax.latency.config import LatencyConfig
@@ -37,5 +39,6 @@ def test_a_missing_adb_ends_it_and_leaves_no_record(monkeypatch, tmp_path):
 def test_a_record_holds_the_conditions_of_its_measurement():
     config = LatencyConfig(measure=True, adb=True, runtime="c", threads=3, seq_len=40, dtype="int8")
     record = record_of(config, SUBNET, "Pixel 4", 2.0, 2.5, 50)
-    assert (record.source, record.device, record.runtime, record.dtype) == ("measured", "Pixel 4", "c", "int8")
+    assert (record.source, record.device, record.runtime, record.dtype, record.cores) == ("measured", "Pixel 4", "c", "int8", "1 large")
+    assert record_of(dataclasses.replace(config, core_set="any"), SUBNET, "Pixel 4", 2.0, 2.5, 50).cores == ""
     assert (record.threads, record.seq_len, record.median_ms, record.p90_ms, record.runs) == (3, 40, 2.0, 2.5, 50)

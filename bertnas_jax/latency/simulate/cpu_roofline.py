@@ -50,33 +50,53 @@ def price_cpu(work: WorkBatch, machine: CpuMachine, constants: CpuConstants, dev
 
     Fields of `constants` are numbers, those of `deviation` numbers or arrays like the machine's.
     """
-    used = _used(work, machine)
+    team = _Team.of(work, machine)
     share = _share_lost(constants, deviation, machine)
-    arithmetic_us = _arithmetic_us(work, machine, constants, deviation, used, share)
-    elements_us = _elements_us(work, machine, constants, deviation, used, share)
+    arithmetic_us = _arithmetic_us(work, machine, constants, deviation, team, share)
+    elements_us = _elements_us(work, machine, constants, deviation, team, share)
     dram = machine.dram_gb_s * np.minimum(1.0, constants.dram_share * np.exp(_main(deviation.dram)))
     held = machine.l2_bytes[:, 0] + machine.l3_bytes
     memory_us = _streamed_bytes(work, held) / (dram * 1e3)
-    caches = _CACHE_BYTES_PER_CYCLE * (machine.clock_ghz * used).sum(1)
+    caches = _CACHE_BYTES_PER_CYCLE * (machine.clock_ghz * team.used).sum(1)
     activations_us = work.moved_bytes / np.where(work.moved_bytes > held, np.minimum(caches, dram), caches) / 1e3
-    packing_us = _packing_us(work, machine, constants, deviation, used, dram)
-    overhead_us = _overhead_us(work, machine, constants, deviation, used)
+    packing_us = _packing_us(work, machine, constants, deviation, team, dram)
+    overhead_us = _overhead_us(work, machine, constants, deviation, team)
     busy_us = _largest(arithmetic_us + elements_us, memory_us, activations_us) + packing_us + overhead_us
     background_us = busy_us * np.where(machine.fills_slowest, constants.background_share, 0.0)
     parts = (arithmetic_us, elements_us, memory_us, activations_us, packing_us, overhead_us)
     return CpuPrice(busy_us + background_us, *(np.broadcast_to(part, busy_us.shape) for part in (*parts, background_us)))
 
 
-def _used(work: WorkBatch, machine: CpuMachine) -> Float[np.ndarray, "e s"]:
-    """Cores at work by cluster in the mean: one of the fastest, or all while there are tasks, shared out in equal numbers.
+@dataclasses.dataclass(frozen=True)
+class _Team:
+    """Cores at work by cluster in the mean, the fastest first, and whether each was given as many tasks before any began.
 
-    Source: TVM's TVMBackendParallelLaunch, of which a core gets ceil(tasks / cores).
+    Source: TVM's TVMBackendParallelLaunch and our threads.c, by which a core gets ceil(tasks / cores) at most, however fast it is.
     """
-    alone = np.zeros(machine.count.shape[1])
-    alone[0] = 1.0
-    cores = machine.count.sum(1)
-    busy = np.where(work.tasks > 0, work.tasks / np.maximum(1.0, np.ceil(work.tasks / cores)) / cores, 1.0)
-    return np.where((work.tasks == 1)[:, None], alone, machine.count * busy[:, None])
+
+    used: Float[np.ndarray, "e s"]
+    in_equal_shares: Bool[np.ndarray, " e"]
+
+    @classmethod
+    def of(cls, work: WorkBatch, machine: CpuMachine) -> _Team:
+        cores, shared = machine.count.sum(1), work.tasks > 0
+        taken = np.where(shared, np.minimum(work.tasks, cores), cores)
+        busy = np.where(shared, work.tasks / np.maximum(1.0, np.ceil(work.tasks / cores)) / taken, 1.0)
+        before = np.cumsum(machine.count, axis=1) - machine.count
+        return cls(np.clip(taken[:, None] - before, 0.0, machine.count) * busy[:, None], shared)
+
+    @property
+    def cores(self) -> Float[np.ndarray, " e"]:
+        return self.used.sum(1)
+
+    def together(self, speed: Float[np.ndarray, "e s"], lost: Float[np.ndarray, " e"]) -> Float[np.ndarray, " e"]:
+        """The speed of all at work, of which each core after the first loses a share.
+
+        Work goes to whoever is free or, in equal shares, is done when the slowest has done its own.
+        """
+        slowest = np.where(self.used > 0, speed, np.inf).min(1)
+        free = speed[:, 0] + (1.0 - lost) * ((speed * self.used).sum(1) - speed[:, 0])
+        return np.where(self.in_equal_shares, slowest * (1.0 + (1.0 - lost) * (self.cores - 1.0)), free)
 
 
 def _main(value: float | Float[np.ndarray, "e s"]) -> float | Float[np.ndarray, " e"]:
@@ -88,17 +108,12 @@ def _share_lost(constants: CpuConstants, deviation: Deviation, machine: CpuMachi
     return np.broadcast_to(np.minimum(1.0, constants.sharing_loss * np.exp(_main(deviation.sharing_loss))), machine.count.shape[:1])
 
 
-def _together(speed: Float[np.ndarray, "e s"], used: Float[np.ndarray, "e s"], lost: Float[np.ndarray, " e"]) -> Float[np.ndarray, " e"]:
-    """The speed of all cores at work: work goes to whoever is free, and each core after the first loses a share."""
-    return speed[:, 0] + (1.0 - lost) * ((speed * used).sum(1) - speed[:, 0])
-
-
 def _has_dot(machine: CpuMachine) -> Bool[np.ndarray, "e s"]:
     # An eighth less: of this machine both rates are measured.
     return machine.int8_per_cycle >= 0.875 * DOT_FACTOR * machine.float32_per_cycle
 
 
-def _arithmetic_us(work, machine, constants, deviation, used, lost) -> Float[np.ndarray, " e"]:
+def _arithmetic_us(work, machine, constants, deviation, team, lost) -> Float[np.ndarray, " e"]:
     """Products in whole register tiles."""
     int8, int16, dot = work.is_int8[:, None], work.is_int16[:, None], _has_dot(machine)
     efficiency = np.where(machine.out_of_order > 0, constants.efficiency_out_of_order, constants.efficiency_in_order)
@@ -108,8 +123,8 @@ def _arithmetic_us(work, machine, constants, deviation, used, lost) -> Float[np.
     peak = machine.clock_ghz * np.select([int8, int16], [machine.int8_per_cycle, machine.int16_per_cycle], machine.float32_per_cycle)
     rows, columns = _tile(work, machine)
     tiles = work.batch * np.ceil(work.rows / rows) * np.ceil(work.columns / columns)
-    gflops = _together(peak * np.minimum(1.0, efficiency), used, lost)
-    cycles = constants.tile_cycles * tiles / _together(machine.clock_ghz, used, lost)
+    gflops = team.together(peak * np.minimum(1.0, efficiency), lost)
+    cycles = constants.tile_cycles * tiles / team.together(machine.clock_ghz, lost)
     return (2.0 * tiles * rows * columns * work.inner * work.passes / gflops + cycles) / 1e3
 
 
@@ -132,14 +147,14 @@ def _speed(machine: CpuMachine, constants: CpuConstants, deviation: Deviation) -
     return machine.clock_ghz * width / in_order * np.exp(-np.asarray(deviation.scalar_speed))
 
 
-def _elements_us(work, machine, constants, deviation, used, lost) -> Float[np.ndarray, " e"]:
+def _elements_us(work, machine, constants, deviation, team, lost) -> Float[np.ndarray, " e"]:
     cycles = np.array([0.0, *(getattr(constants, f"cycles_{kind}") for kind in COUNTED_KINDS), 0.0])[work.kind]
     is_plain_float = work.kind == ELEMENT_KINDS.index("plain_float32")
     cycles = cycles * np.where(is_plain_float, np.exp(_main(deviation.plain_float32)), 1.0)
-    counted_us = work.elements * cycles / _together(_speed(machine, constants, deviation), used, lost) / 1e3
+    counted_us = work.elements * cycles / team.together(_speed(machine, constants, deviation), lost) / 1e3
     in_vectors = np.where(work.kind == ELEMENT_KINDS.index("vector"), work.elements, 0.0)
     peak_gflops = machine.clock_ghz * machine.float32_per_cycle
-    return counted_us + in_vectors / _together(peak_gflops * np.minimum(1.0, constants.vector_share), used, lost) / 1e3
+    return counted_us + in_vectors / team.together(peak_gflops * np.minimum(1.0, constants.vector_share), lost) / 1e3
 
 
 def _streamed_bytes(work: WorkBatch, held: Float[np.ndarray, " e"]) -> Float[np.ndarray, " e"]:
@@ -150,15 +165,15 @@ def _streamed_bytes(work: WorkBatch, held: Float[np.ndarray, " e"]) -> Float[np.
     return work.batch * passes * operand
 
 
-def _packing_us(work, machine, constants, deviation, used, dram) -> Float[np.ndarray, " e"]:
-    streams = (machine.stream_gb_s * np.exp(deviation.stream) * used).sum(1)
+def _packing_us(work, machine, constants, deviation, team, dram) -> Float[np.ndarray, " e"]:
+    streams = (machine.stream_gb_s * np.exp(deviation.stream) * team.used).sum(1)
     gb_s = (streams**-3.0 + dram**-3.0) ** (-1 / 3)  # the smaller of the two, rounded
     touched = constants.pack_touches * work.batch * work.inner * work.columns * work.width
     return np.where(work.packed, touched, 0.0) / gb_s / 1e3
 
 
-def _overhead_us(work, machine, constants, deviation, used) -> Float[np.ndarray, " e"]:
-    cycles = np.where(work.dispatched, constants.dispatch_cycles + constants.sync_cycles * (np.ceil(used.sum(1) - 1e-9) - 1), 0.0)
+def _overhead_us(work, machine, constants, deviation, team) -> Float[np.ndarray, " e"]:
+    cycles = np.where(work.dispatched, constants.dispatch_cycles + constants.sync_cycles * (np.ceil(team.cores - 1e-9) - 1), 0.0)
     return cycles / _speed(machine, constants, deviation)[:, 0] / 1e3
 
 

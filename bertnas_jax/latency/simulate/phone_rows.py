@@ -13,6 +13,7 @@ from bertnas_jax.latency.simulate.tflite_operators import attention_operators, f
 from bertnas_jax.latency.simulate.work import KernelWork
 
 _DTYPES = {"fp32": "float32", "int8": "int8_full"}
+_COLUMNS = ("soc", "threads", "dtype", "model", "layers", "hidden", "heads", "ffn", "seq_len", "latency_ms")
 _PATCH, _SIZE = re.compile(r"patch(\d+)"), re.compile(r"(\d+)(?:-in\d+k)?$")
 _COLOURS = 3
 
@@ -36,15 +37,21 @@ def read_phone_rows(path: pathlib.Path) -> list[PhoneRow]:
     """The rows of a file such as phone_cpu_transformers.csv: device, soc, threads, dtype, model and its sizes, latency_ms.
 
     Raises:
-      ValueError: a row's phone has no profile, or not these cores.
+      ValueError: a column is missing, or a row's phone has no profile, or not these cores, or its dtype is not known.
     """
     by_soc = {profile.soc: profile for profile in map(load_profile, described_devices())}
     rows = []
     with path.open(encoding="utf-8", newline="") as file:
-        for line, fields in enumerate(csv.DictReader(file), start=2):
+        lines = csv.DictReader(file)
+        missing = sorted(set(_COLUMNS) - set(lines.fieldnames or ()))
+        if missing:
+            raise ValueError(f"{path.name} must have the columns {', '.join(_COLUMNS)}, got none for {', '.join(missing)}; add them")
+        for line, fields in enumerate(lines, start=2):
             if fields["soc"] not in by_soc:
                 raise ValueError(f"{path.name}:{line}: soc must be that of a profile, got {fields['soc']!r}; write one by --new_profile")
             cores = core_set(by_soc[fields["soc"]], _cores_of(fields["threads"]))
+            if fields["dtype"] not in _DTYPES:
+                raise ValueError(f"{path.name}:{line}: dtype must be one of {', '.join(_DTYPES)}, got {fields['dtype']!r}; leave the row out")
             dtype = _DTYPES[fields["dtype"]]
             rows.append(PhoneRow(fields["model"], cores, dtype, _kernels_of(fields, dtype), float(fields["latency_ms"])))
     return rows

@@ -114,7 +114,8 @@ def _gpu_us(
     work = WorkBatch.of(kernels)
     # A batch of products fills the GPU as one with as many rows; an elementwise kernel is a product of no steps.
     price = price_gpu(np.maximum(1, work.batch) * work.rows, work.inner, work.columns, machine, fit.constants, deviation)
-    behind = machine.dram_gb_s * fit.constants.memory_factor * np.exp(deviation.memory)
+    # A share of at most 1: what products found in caches is not known of what passes once.
+    behind = machine.dram_gb_s * np.minimum(1.0, fit.constants.memory_factor * np.exp(deviation.memory))
     moved_us = work.moved_bytes / np.minimum(behind, machine.texture_gb_s) / 1e3
     is_product = work.rows > 0
     limits = [limit if product else "memory" for limit, product in zip(price.limits(), is_product, strict=True)]

@@ -92,8 +92,8 @@ class KernelWork:
 
     @property
     def flops(self) -> float:
-        """2 a multiply-add and 1 an element of the products and the elementwise part."""
-        return 2.0 * self.passes * self.batch * self.rows * self.inner * self.columns + self.elements
+        """2 a multiply-add, and the operations of loops over vectors; elements of the counted kinds are weights of time, and count nothing."""
+        return 2.0 * self.passes * self.batch * self.rows * self.inner * self.columns + (self.elements if self.kind == "vector" else 0.0)
 
     @property
     def operand_bytes(self) -> int:

@@ -56,7 +56,7 @@ def at_clock(cores, factor):
 def test_no_price_is_below_the_peak_of_all_cores_or_of_the_memory(kernel, cores):
     used = cores.parts if kernel.tasks != 1 else ((1, cores.parts[0][1]),)
     peak = sum(count * cluster.clock_ghz.value * getattr(cluster, f"{kernel.dtype}_per_cycle").value for count, cluster in used)
-    products = kernel.flops - kernel.elements
+    products = 2 * kernel.passes * kernel.batch * kernel.rows * kernel.inner * kernel.columns
     assert price_us(kernel, cores) >= products / peak / 1e3
     if kernel.batch == 1:
         assert price_us(kernel, cores) >= kernel.operand_bytes / cores.device.cpu.dram_gb_s.value / 1e3
@@ -101,6 +101,21 @@ def test_nine_tasks_keep_two_cores_as_long_as_ten():
     alone = arithmetic_us(1, "2 medium")
     assert alone / arithmetic_us(9, "2 medium") - 1 == pytest.approx(0.8 * (alone / freely - 1))
     assert arithmetic_us(9, "1 large") == arithmetic_us(0, "1 large")
+
+
+def test_equal_shares_end_with_the_slowest_core():
+    """Of ten tasks a slow core makes as long as it would of five; whoever is free would take more of them."""
+    kernel = KernelWork("any", "float32", 1, 64, 384, 1152, tile_rows=4, tile_columns=16, swept_columns=16)
+
+    def arithmetic_us(tasks, cores):
+        price = price_on_cpu([dataclasses.replace(kernel, tasks=tasks)], core_set(PROFILES["pixel_4"], cores), FIT)
+        return float(price.arithmetic_us[0])
+
+    mixed, alone = arithmetic_us(10, "1 large + 1 small"), arithmetic_us(10, "1 small")
+    assert mixed == pytest.approx(arithmetic_us(10, "2 small"), rel=0.05) and alone / 2 <= mixed < alone  # the share that is lost is each cluster's own
+    assert arithmetic_us(0, "1 large + 1 small") < arithmetic_us(0, "1 large") < mixed
+    assert arithmetic_us(1, "1 large + 1 small") == arithmetic_us(1, "1 large"), "one task is the fastest's"
+    assert arithmetic_us(2, "2 medium + 1 small") == pytest.approx(arithmetic_us(2, "2 medium")), "and two are those of the two fastest"
 
 
 @pytest.mark.parametrize("dtype", CPU_DTYPES)
