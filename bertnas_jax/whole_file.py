@@ -12,17 +12,22 @@ from collections.abc import Iterator
 def whole(path: pathlib.Path) -> Iterator[pathlib.Path]:
     """A temporary path beside `path`, renamed to it on success and deleted on an error.
 
-    What is written there may be a file or a folder; it replaces what `path` held.
+    What is written there may be a file or a folder; it replaces what `path` held. A folder cannot be renamed onto one that is not empty: the
+    old one is put aside until the new one is in its place, and is put back where a program was killed between the two.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     # The suffix stays last: the compiler's linker chooses the format by it.
-    partial = path.with_name(f".partial-{path.name}")
+    partial, aside = path.with_name(f".partial-{path.name}"), path.with_name(f".replaced-{path.name}")
+    if aside.exists() and not path.exists():
+        aside.rename(path)
     remove(partial)
     try:
         yield partial
         if path.is_dir():
-            shutil.rmtree(path)  # a folder cannot be renamed onto one that is not empty
+            remove(aside)
+            path.rename(aside)
         partial.replace(path)
+        remove(aside)
     finally:
         remove(partial)
 

@@ -13,11 +13,11 @@ import tvm
 from bertnas_jax.compiler import Tuning, bucket_lengths
 from bertnas_jax.compiler.precision import Precision
 from bertnas_jax.compiler.targets import MissingToolError, is_opencl, named_target
-from bertnas_jax.export.c_library import write_c_library
+from bertnas_jax.export.c_library import LIBRARY_FILE, write_c_library
 from bertnas_jax.export.config import ExportConfig
 from bertnas_jax.export.library_card import CARD_FILE, library_card
 from bertnas_jax.export.library_parity import LibraryParity, measure_library
-from bertnas_jax.export.opencl_files import write_opencl
+from bertnas_jax.export.opencl_files import LAUNCHES_FILE, write_opencl
 from bertnas_jax.model import Bert, load_checkpoint, read_config
 
 
@@ -25,7 +25,7 @@ def export_winner(config: ExportConfig) -> str:
     """Writes `config.out` and tells what is in it.
 
     Raises:
-      ValueError: a folder is not named, the run has no winner yet, or its positions are fewer than `seq_len`.
+      ValueError: a folder is not named, the run has no winner yet, its positions are fewer than `seq_len`, or `out` holds anything but an export.
       RuntimeError: a tool that the target needs is not installed.
     """
     for name, folder in (("workdir", config.workdir), ("out", config.out)):
@@ -35,6 +35,7 @@ def export_winner(config: ExportConfig) -> str:
     winner = run / "winner"
     if not winner.is_dir():
         raise ValueError(f"workdir must hold a winner, got {run} without the folder winner; finish python -m bertnas_jax.search there first")
+    _check_replaceable(out)
     seq_len = config.seq_len or _seq_len(run)
     sizes = read_config(winner)
     if seq_len > sizes.max_positions:
@@ -46,6 +47,13 @@ def export_winner(config: ExportConfig) -> str:
         write_library(model, lengths, target, out, config.precision, config.parity_sequences, config.compiler)
     files = [f"  {path.name:18} {path.stat().st_size:>12,} bytes" for path in sorted(out.iterdir()) if path.is_file()]
     return "\n".join([f"{model.config.subnet.describe()}, {seq_len} tokens, {config.precision}, for {config.target} in {out}:", *files])
+
+
+def _check_replaceable(out: pathlib.Path) -> None:
+    """Raises ValueError if writing to `out` would delete what is no export of ours."""
+    is_export = any((out / name).is_file() for name in (LIBRARY_FILE, LAUNCHES_FILE))
+    if out.exists() and not is_export and (out.is_file() or any(out.iterdir())):
+        raise ValueError(f"out must be a new folder, an empty one or that of an earlier export, got {out}, which holds something else; give another")
 
 
 def write_library(

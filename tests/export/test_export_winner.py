@@ -44,6 +44,16 @@ def test_the_host_library_of_a_run_computes_what_its_winner_does(run, tmp_path):
     np.testing.assert_allclose(logits, bert(num_outputs=3)(*map(jnp.asarray, inputs)), rtol=0, atol=1e-4)
 
 
+def test_what_is_no_export_is_not_replaced(run, tmp_path):
+    before = sorted(path.name for path in run.iterdir())
+    for out in (run, run / "winner", run / "summary.json"):
+        with pytest.raises(ValueError, match="out must be a new folder, an empty one or that of an earlier export"):
+            export_winner(ExportConfig(workdir=str(run), target="host", out=str(out)))
+    assert sorted(path.name for path in run.iterdir()) == before
+    for _ in range(2):
+        export_winner(ExportConfig(workdir=str(run), target="host", out=str(tmp_path)))
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("precision", PRECISIONS)
 def test_a_phones_library_comes_with_its_precision_and_parity_on_a_card(run, precision, tmp_path):
