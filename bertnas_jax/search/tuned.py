@@ -33,9 +33,14 @@ def tuning_stage(job: Job) -> Tuning:
 
 
 def _products(job: Job, target: tvm.target.Target) -> list[GemmShape]:
-    """Those of every Subnet of the space: each width's Subnet of all heads and ffns has them all."""
+    """Those of every Subnet of the space, in the budget's numbers and, for what a winner is compared in, in float32.
+
+    Each width's Subnet of all heads and ffns has them all.
+    """
     conditions, shapes = conditions_of(job), set()
     for hidden in job.space.hiddens:
         model = stand_in(covering_subnet(job.space, hidden), conditions)
-        shapes.update(product_shapes(trace_model(model, conditions.seq_len), target))
+        traced = trace_model(model, conditions.seq_len)
+        for precision in {"float32", job.precision}:
+            shapes.update(product_shapes(traced, target, precision))
     return sorted(shapes)
