@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import pathlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import jax
 import jax.numpy as jnp
@@ -12,13 +13,15 @@ import numpy as np
 import tvm
 from tvm import relax
 
-from bertnas_jax.compiler.jaxpr_to_relax import jaxpr_to_relax
+from bertnas_jax.compiler.jaxpr_to_relax import UnknownPrimitiveError, jaxpr_to_relax
 from bertnas_jax.compiler.length_buckets import LENGTHS, function_of, least_length, merge_lengths
 from bertnas_jax.compiler.pipeline import lower
 from bertnas_jax.compiler.precision import Precision
 from bertnas_jax.compiler.quiet import without_scope_messages
 from bertnas_jax.compiler.runtime_passes import runtime_passes
+from bertnas_jax.compiler.schedule_kernels import UnknownKernelError
 from bertnas_jax.compiler.stack_tiles import lowering_name
+from bertnas_jax.space import Subnet
 from bertnas_jax.whole_file import whole
 
 INPUTS = ("input_ids", "attention_mask", "token_type_ids")
@@ -37,14 +40,35 @@ def trace_model(model: Callable, seq_len: int) -> tvm.IRModule:
 
 def compile_model(model: Callable, seq_len: int, target: tvm.target.Target, precision: Precision = "float32") -> CompiledModel:
     """The model compiled for the target, ready to run in this process."""
-    return build(lower(trace_model(model, seq_len), target, precision=precision), target)
+    with _named(model):
+        return build(lower(trace_model(model, seq_len), target, precision=precision), target)
 
 
 def compile_lengths(
     model: Callable, lengths: Sequence[int], target: tvm.target.Target, precision: Precision = "float32"
 ) -> CompiledModel:
     """The model compiled at several lengths: an input [1, longest] runs at the least that holds its last token."""
-    return build(merge_lengths({length: lower(trace_model(model, length), target, precision=precision) for length in lengths}), target)
+    with _named(model):
+        return build(merge_lengths({length: lower(trace_model(model, length), target, precision=precision) for length in lengths}), target)
+
+
+@contextlib.contextmanager
+def _named(model: Callable) -> Iterator[None]:
+    """What its body raises of an operator or kernel that is not known names the model's Subnet too, if it has one."""
+    try:
+        yield
+    except (UnknownPrimitiveError, UnknownKernelError) as error:
+        subnet = _subnet_of(model)
+        if subnet is None:
+            raise
+        raise type(error)(f"{subnet.describe()}: {error}") from error
+
+
+def _subnet_of(model: Callable) -> Subnet | None:
+    try:
+        return model.config.subnet
+    except AttributeError:  # any function may be compiled
+        return None
 
 
 def build(lowered: tvm.IRModule, target: tvm.target.Target) -> CompiledModel:

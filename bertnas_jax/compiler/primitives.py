@@ -61,6 +61,8 @@ def _erfc(emitter, operands, params, aval):
 
 def _integer_pow(emitter, operands, params, aval):
     exponent = params["y"]
+    if exponent == 0:
+        return np.ones(aval.shape, aval.dtype)
     power = operands[0]
     for _ in range(abs(exponent) - 1):
         power = emitter.elementwise(relax.op.multiply, (power, operands[0]), aval.shape)

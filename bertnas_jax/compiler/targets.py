@@ -82,6 +82,7 @@ def c_compiler(target: tvm.target.Target, command: str = "") -> str:
     for name in (command,) if command else (_ARM64_COMPILER,) if is_arm64(target) else ("gcc", "cc", "clang"):
         if path := shutil.which(name):
             return path
-    package = "gcc-aarch64-linux-gnu" if is_arm64(target) else "gcc"
-    wanted = command or (_ARM64_COMPILER if is_arm64(target) else "gcc")
+    if command:
+        raise MissingToolError(f"compiler must name a C compiler that is installed, got {command!r}; give its path, or none for the target's own")
+    wanted, package = (_ARM64_COMPILER, "gcc-aarch64-linux-gnu") if is_arm64(target) else ("gcc", "gcc")
     raise MissingToolError(f"a C compiler must be installed to link the library, got no {wanted}; install the package {package}")

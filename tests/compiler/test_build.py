@@ -1,8 +1,11 @@
+import types
+
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from bertnas_jax.compiler import compile_model, load_compiled, num_threads, set_num_threads, trace_model
+from bertnas_jax.compiler import UnknownPrimitiveError, compile_lengths, compile_model, host_target, load_compiled, num_threads, set_num_threads, trace_model
+from bertnas_jax.space import Subnet
 
 # float32 sums of a few hundred terms in another order, through LayerNorm: errors stay near 1e-6.
 TOLERANCE = {"rtol": 0, "atol": 1e-4}
@@ -72,3 +75,18 @@ def test_threads_beyond_the_cores_are_refused(count):
 def test_a_length_of_zero_is_refused(make_bert):
     with pytest.raises(ValueError, match="seq_len must be at least 1"):
         trace_model(make_bert(), 0)
+
+
+class _OfAnUnknownOperator:
+    """Whatever has a Subnet, with an operator that no pass knows."""
+
+    config = types.SimpleNamespace(subnet=Subnet.uniform(1, 32, 2, 48))
+
+    def __call__(self, input_ids, attention_mask, token_type_ids):
+        return jnp.cumsum(input_ids.astype(jnp.float32), axis=1)
+
+
+@pytest.mark.parametrize("compile_it", [lambda model: compile_model(model, 8, host_target()), lambda model: compile_lengths(model, [4, 8], host_target())])
+def test_an_operator_that_is_not_known_is_named_with_the_subnet(compile_it):
+    with pytest.raises(UnknownPrimitiveError, match="D32-H16-N2-F48: a primitive must be one the compiler knows, got cumsum"):
+        compile_it(_OfAnUnknownOperator())

@@ -44,6 +44,7 @@ CASES = {
     "ge": (lambda x, y: jnp.where(x >= y, x, y), X, Y),
     "gt": (lambda x, y: jnp.where(x > y, x, y), X, Y),
     "integer_pow": (lambda x: x**3, X),
+    "integer_pow, none": (lambda x: x + jax.lax.integer_pow(x, 0), X),
     "integer_pow, negative": (lambda x: x**-2, np.abs(X) + 1),
     "le": (lambda x, y: jnp.where(x <= y, x, y), X, Y),
     "log": (jnp.log, np.abs(X) + 1),
