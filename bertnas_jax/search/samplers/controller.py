@@ -24,7 +24,8 @@ from bertnas_jax.search.samplers.policy import DEPTH, SIZES, TARGETS, Lesson
 from bertnas_jax.search.samplers.subnet_sampler import SubnetSampler
 from bertnas_jax.space import Subnet
 
-PHASE_ONE = 0.1  # the share of the evaluations after which the depths' odds stay as they are
+ALL = -1  # the key of what all targets share
+PHASE_ONE = 0.1  # the share of the evaluations in which depths are learnt, and after it sizes
 LATENCY_WEIGHT = 0.1  # of the share of the target that is used, against accuracy in standard deviations
 BASELINE_DECAY = 0.9
 ENTROPY_BONUS = 0.05
@@ -48,7 +49,7 @@ class Reward:
         deviation = (self._squares / self._count) ** 0.5
         reward = (one.accuracy - self._mean) / deviation if deviation > 0 else 0.0
         reward -= LATENCY_WEIGHT * one.latency_ms / target_ms
-        baseline = self._baselines.setdefault(target, reward)
+        baseline = self._baselines.setdefault(target, 0.0)  # accuracies are told from their mean
         self._baselines[target] = BASELINE_DECAY * baseline + (1 - BASELINE_DECAY) * reward
         return min(3.0, max(-3.0, reward - baseline))
 
@@ -80,8 +81,9 @@ class Controller(SubnetSampler):
             one = evaluated[number]
             phase = DEPTH if number < self._first_phase else SIZES
             target = number % TARGETS
-            lessons = [Lesson(one.subnet, target, self._reward.advantage(one, target, self._target_ms(target)), ENTROPY_BONUS)]
-            lessons += self._best(evaluated[: number + 1]) if phase == SIZES else []
+            # Depths are few and are learnt in few evaluations: all targets' together.
+            advantage = self._reward.advantage(one, ALL if phase == DEPTH else target, self._target_ms(target))
+            lessons = [Lesson(one.subnet, target, advantage, ENTROPY_BONUS), *self._best(evaluated[: number + 1])]
             policies.learn(self._policy, self._optimizer, policies.batch_of(lessons, space, phase, 1 + TARGETS * QUEUE))
         self._learnt = tuple(evaluated)
 
