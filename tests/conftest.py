@@ -3,11 +3,17 @@
 import os
 import pathlib
 
+import hypothesis
 import jax
 import pytest
 
 REPOSITORY = pathlib.Path(__file__).resolve().parents[1]
 SHARED = REPOSITORY.parent / "shared"
+
+
+# No test asserts on wall-clock time: an example may take as long as a machine that does other work needs.
+hypothesis.settings.register_profile("any machine", deadline=None)
+hypothesis.settings.load_profile("any machine")
 
 
 def pytest_configure(config):

@@ -2,8 +2,8 @@
 
 Every Subnet's accuracy and latency stand in a table: given as --table, or made from the run folder of a trained supernet
 (accuracy on part of dev, latency by the kernel table; written down as it goes, and the same command goes on where it
-stopped). Each sampler then searches it from several seeds; the score is the hypervolume of what it evaluated, up to the
-budget and above the worst accuracy, as a share of that of all Subnets.
+stopped). Each sampler then searches it from several seeds, beginning as a run's search does, with the uniform nets nearest to
+the budget; the score is the hypervolume of what was evaluated, up to the budget and above the worst accuracy, as a share of that of all Subnets.
 
   python tools/compare_samplers.py --workdir=runs/sst2 --depths=2,3,4 --evaluations=200 --seeds=10
   python tools/compare_samplers.py --table=table.json
@@ -28,8 +28,9 @@ from bertnas_jax.benchmark.records import check_settings, recorded
 from bertnas_jax.errors import explained
 from bertnas_jax.search.config import SAMPLERS, SamplerConfig
 from bertnas_jax.search.evaluated import Evaluated
+from bertnas_jax.search.explore import first_subnets
 from bertnas_jax.search.hypervolume import hypervolume
-from bertnas_jax.search.samplers import Limits, NothingLeft, make_sampler, suggest
+from bertnas_jax.search.samplers import Limits, NothingLeft, choices_of, make_sampler, suggest
 from bertnas_jax.space import SearchSpace, Subnet
 
 CHOICES = ("depths", "hiddens", "heads", "ffns")
@@ -114,7 +115,7 @@ def table_of_run(workdir: str, choices: dict[str, tuple[int, ...]], dev_subset: 
 
 
 def search(table: Table, config: SamplerConfig, budget_ms: float, seed: int) -> list[Evaluated]:
-    """What a sampler evaluates of the table, in order, in a study like any of Optuna's."""
+    """What is evaluated of the table, in order, in a study like any of Optuna's that begins as every search does: with uniform nets, then the sampler's."""
     limits, found = Limits(table.space, lambda subnet: table.rows[subnet].latency_ms, budget_ms), []
 
     def objective(trial: optuna.Trial) -> tuple[float, float]:
@@ -126,6 +127,8 @@ def search(table: Table, config: SamplerConfig, budget_ms: float, seed: int) -> 
         return found[-1].accuracy, found[-1].latency_ms
 
     study = optuna.create_study(directions=["maximize", "minimize"], sampler=make_sampler(config, limits, seed))
+    for subnet in first_subnets(limits):
+        study.enqueue_trial(choices_of(subnet))
     study.optimize(objective, n_trials=config.evaluations)
     return found
 

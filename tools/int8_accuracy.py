@@ -14,7 +14,6 @@ import tempfile
 
 import jax
 import numpy as np
-import tensorflow as tf
 from tqdm import tqdm
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
@@ -23,9 +22,8 @@ from bertnas_jax.benchmark import write_result
 from bertnas_jax.compiler import compile_model, host_target
 from bertnas_jax.compiler.integer_dot import integer_dots
 from bertnas_jax.data import TaskSpec, encode, load_task, load_tokenizer
-from bertnas_jax.export import TfliteModel, run_examples
+from bertnas_jax.export import TfliteModel, export_tflite, run_examples
 from bertnas_jax.model import load_checkpoint, read_config
-from tests.export.tensorflow_oracle import convert
 
 
 def main() -> None:
@@ -41,7 +39,7 @@ def main() -> None:
     models = {precision: compile_model(model, given.seq_len, host_target(), precision) for precision in ("float32", *dots)}
     with tempfile.TemporaryDirectory() as made:
         path = pathlib.Path(made, "model.tflite")
-        path.write_bytes(convert(model, given.seq_len, tf, dtype="int8"))
+        export_tflite(model, given.seq_len, path, "int8")
         models["tflite dynamic range"] = TfliteModel(path)
     dev = encode(task.dev, load_tokenizer(folder), given.seq_len)
     logits = {name: run_examples(model.run, dev, given.seq_len) for name, model in tqdm(models.items(), unit="model")}

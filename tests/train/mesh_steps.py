@@ -22,7 +22,6 @@ from bertnas_jax.train.supernet import step_gradient
 HEADS, ROWS, LENGTH, STEPS = 8, 16, 6, 2
 CONFIG = BertConfig(Subnet.uniform(2, 32, HEADS, 64), vocab_size=16, max_positions=16)
 SPACE = SearchSpace(CONFIG.subnet, depths=(1, 2), hiddens=(16, 32), heads=(2, HEADS), ffns=(64,))
-NARROW = SearchSpace(CONFIG.subnet, depths=(1, 2), hiddens=(32,), heads=(HEADS,), ffns=(16, 64))  # compiles sooner
 MESHES = {"data": (8, 1, 1), "fsdp": (1, 8, 1), "tensor": (1, 1, 8), "all": (2, 2, 2)}
 SOFT_LABELS = SupernetTrainConfig()
 HIDDEN_TOO = SupernetTrainConfig(hidden_weight=0.1)

@@ -76,11 +76,18 @@ def test_a_full_disk_under_a_write_in_the_background_is_told_once(tmp_path, batc
     async def finalize(self):
         raise ValueError("RESOURCE_EXHAUSTED: No space left on device")
 
-    monkeypatch.setattr(atomicity.AtomicRenameTemporaryPath, "finalize", finalize)
-    checkpoints = Checkpoints(tmp_path)
-    checkpoints.save(1, state_of(1.0), batches)
-    with pytest.raises(OSError, match="a checkpoint could not be written, the last whole one is kept"):
-        checkpoints.close()
+    first = Checkpoints(tmp_path)
+    first.save(1, state_of(1.0), batches)
+    first.close()
+    with monkeypatch.context() as patched:
+        patched.setattr(atomicity.AtomicRenameTemporaryPath, "finalize", finalize)
+        checkpoints = Checkpoints(tmp_path)
+        checkpoints.save(2, state_of(2.0), batches)
+        with pytest.raises(OSError, match="a checkpoint could not be written, the last whole one is kept"):
+            checkpoints.close()
+    step, found, _ = restored(tmp_path, state_of(0.0))
+    assert step == 1
+    np.testing.assert_array_equal(found.parameters["layers"]["query"], 1.0)
     told = [record for record in caplog.records if record.levelname == "ERROR"]
     assert told and not any(record.exc_info for record in told)
 
