@@ -40,6 +40,7 @@ from bertnas_jax.search.latencies import latency_stage
 from bertnas_jax.search.latency_limit import limits_of
 from bertnas_jax.search.rounds import read_rounds, rounds_stage
 from bertnas_jax.search.samplers import InfeasibleBudget
+from bertnas_jax.search.side_by_side import bert_base_file
 from bertnas_jax.search.tuned import tuning_stage
 from bertnas_jax.supernet import Supernet
 from bertnas_jax.train import RunFolder, Stopwatch, SupernetConfig, SupernetScorer
@@ -79,6 +80,7 @@ class Searches:
     def __init__(self, trained: TrainedRun, settings: Settings, folder: pathlib.Path):
         self._trained, self._settings, self._folder = trained, settings, folder
         job = trained.job
+        self._prices = self._job("prices", 1e6)
         self._scorer = SupernetScorer(Supernet(job.space, job.bert), trained.weights, job.feed, settings.dev_subset, settings.seed)
 
     def _job(self, name: str, latency_ms: float, number: int = 0) -> Job:
@@ -89,7 +91,7 @@ class Searches:
 
     def prices(self) -> dict:
         """The least price of the space and that of its largest Subnet in ms, and BERT-base's latency on TensorFlow Lite."""
-        job = self._job("prices", 1e6)
+        job = self._prices
         with tuning_stage(job):
             budget = latency_stage(job)
         table = budget.host.cost.table
@@ -124,10 +126,10 @@ class Searches:
         }
 
     def _share_bert_base(self, path: pathlib.Path) -> None:
-        """The file that all searches measure beside, 0.4 GB, under this search's name too."""
+        """The file that all searches measure beside, 0.4 GB, under this search's name too; made again if a run that had ended is gone on with."""
         path.parent.mkdir(exist_ok=True)
         path.unlink(missing_ok=True)
-        os.link(self._folder / "prices" / BERT_BASE_FILE, path)
+        os.link(bert_base_file(self._prices), path)
 
 
 def draw_budgets(fastest_ms: float, slowest_ms: float, margin: float, settings: Settings) -> list[float]:

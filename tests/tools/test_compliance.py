@@ -3,6 +3,7 @@
 import json
 import math
 import os
+import pathlib
 
 import jax
 import pytest
@@ -60,5 +61,10 @@ def test_winners_are_measured_by_another_process_and_a_run_goes_on_where_it_stop
             assert row["measured_ms"] <= row["latency_ms"] * (1 - result["margin"])
             assert len(row["fresh_ms"]) == result["fresh_processes"] and max(row["fresh_ms"]) <= row["latency_ms"]
     assert any(row["subnet"] for row in result["rows"])
+    # A search that is taken out of what has ended is done again.
+    records = pathlib.Path(trained_run.workdir) / "compliance/searches.jsonl"
+    records.write_text(records.read_text().splitlines(keepends=True)[0])
+    again = json.loads(compliance.run(trained_run.workdir, settings, tmp_path).read_text())
+    assert [row["search"] for row in again["rows"]] == ["0", "1"] and again["rows"][0] == result["rows"][0]
     with pytest.raises(ValueError, match="settings must be those of the records"):
         compliance.run(trained_run.workdir, Settings(searches=3), tmp_path)
