@@ -15,8 +15,6 @@ import argparse
 import pathlib
 import sys
 
-import numpy as np
-
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
 from bertnas_jax.benchmark import RESULTS, write_result
@@ -30,7 +28,7 @@ from bertnas_jax.latency.fill_table import stand_in
 from bertnas_jax.latency.kernel_table import Conditions
 from bertnas_jax.latency.simulate import encoder_operators, load_cpu_calibration, load_gpu_calibration, simulate_cpu
 from bertnas_jax.latency.simulate.fused_kernels import FusedKernels
-from bertnas_jax.latency.simulate.gpu_roofline import GpuMachine, gpu_of, price_gpu
+from bertnas_jax.latency.simulate.gpu_roofline import gpu_of, launch_us, passing_us
 from bertnas_jax.space import Subnet
 
 # BERT-base, a narrow and a short model: layers, hidden, heads, ffn, tokens.
@@ -71,18 +69,17 @@ def on_gpu(subnet: Subnet, seq_len: int, device: DeviceProfile) -> dict:
     """By version: launches, bytes that kernels read and write at least, and the milliseconds of both."""
     traced, target = trace_model(stand_in(subnet, Conditions(seq_len, threads=1)), seq_len), named_target(ANDROID_OPENCL)
     gpu, fitted = gpu_of(device), load_gpu_calibration().fit
-    machine, own = GpuMachine.of([gpu]), fitted.deviation(gpu.name)
-    told = {}
+    own, told = fitted.deviation(gpu.name), {}
     for name, without in (("all", ()), ("nothing fused", OPTIONAL)):
         lowered = lower_opencl(traced, target, without)
         kernels, (_, functions) = list_kernels(lowered), compile_opencl(lowered, target)
         launches = sum(len(functions[kernel.name].launches) for kernel in kernels)
         between = sum(2 * kind.num_bytes for kernel in kernels for kind in functions[kernel.name].temporaries)  # written and read
         moved = sum(kernel.bytes for kernel in kernels) + between
-        # As a product of as many rows of one half and no columns: its price is one launch and the traffic.
-        price = price_gpu(np.array([moved / 2]), np.ones(1), np.zeros(1), machine, fitted.constants, own)
+        each_us = float(launch_us(gpu.float16_gflops.value, fitted.constants, own))
+        traffic_us = float(passing_us(moved, gpu.dram_gb_s.value, gpu.texture_gb_s.value, fitted.constants, own))
         told[name] = {"calls": len(kernels), "launches": launches, "megabytes": round(moved / 1e6, 2)}
-        told[name] |= {"launch_ms": round(launches * float(price.launch_us[0]) / 1e3, 3), "traffic_ms": round(float(price.memory_us[0]) / 1e3, 3)}
+        told[name] |= {"launch_ms": round(launches * each_us / 1e3, 3), "traffic_ms": round(traffic_us / 1e3, 3)}
     return told
 
 

@@ -109,6 +109,12 @@ def price_gpu(
     return GpuPrice(started_us + busy_us + memory_us, started_us, waiting_us, arithmetic_us, memory_us)
 
 
+def passing_us(moved_bytes: Value, dram_gb_s: Value, texture_gb_s: Value, constants: GpuConstants, deviation: GpuDeviation) -> Value:
+    """The time of bytes that pass through memory once: a share of its bandwidth of at most 1, for what products found in caches is not known of them."""
+    behind = dram_gb_s * np.minimum(1.0, constants.memory_factor * np.exp(deviation.memory))
+    return moved_bytes / np.minimum(behind, texture_gb_s) / 1e3
+
+
 def launch_us(float16_gflops: Value, constants: GpuConstants, deviation: GpuDeviation) -> Value:
     """What starting a kernel costs on GPUs of such peaks."""
     return constants.launch_us * (float16_gflops / _REFERENCE_GFLOPS) ** -constants.launch_exponent * np.exp(deviation.launch)

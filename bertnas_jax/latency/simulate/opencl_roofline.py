@@ -19,7 +19,7 @@ import numpy as np
 from jaxtyping import Float
 
 from bertnas_jax.latency.devices import Gpu
-from bertnas_jax.latency.simulate.gpu_roofline import GpuConstants, GpuDeviation, launch_us
+from bertnas_jax.latency.simulate.gpu_roofline import GpuConstants, GpuDeviation, launch_us, passing_us
 
 if TYPE_CHECKING:
     from bertnas_jax.compiler.gpu_launches import GpuLaunch  # TVM takes seconds to load
@@ -56,8 +56,6 @@ def price_opencl(launches: Sequence[GpuLaunch], gpu: Gpu, constants: GpuConstant
     waiting_us = steps * constants.step_cycles * np.exp(deviation.step_cycles) / gpu.clock_ghz.value / 1e3
     overlap = constants.overlap
     busy_us = (np.maximum(arithmetic_us, operands_us) ** overlap + waiting_us**overlap) ** (1 / overlap)
-    # A share of at most 1: what of a model's weights a cache would hold is not known.
-    behind = gpu.dram_gb_s.value * min(1.0, constants.memory_factor * np.exp(deviation.memory))
-    memory_us = moved / min(behind, gpu.texture_gb_s.value) / 1e3
+    memory_us = passing_us(moved, gpu.dram_gb_s.value, gpu.texture_gb_s.value, constants, deviation)
     started_us = np.full(len(launches), launch_us(gpu.float16_gflops.value, constants, deviation))
     return OpenclPrice(started_us + busy_us + memory_us, started_us, waiting_us, arithmetic_us, operands_us, memory_us)

@@ -15,7 +15,7 @@ from bertnas_jax.latency.simulate.calibrate import CpuFit
 from bertnas_jax.latency.simulate.calibration import Calibration
 from bertnas_jax.latency.simulate.constants import Deviation
 from bertnas_jax.latency.simulate.cpu_roofline import CpuPrice, price_cpu
-from bertnas_jax.latency.simulate.gpu_roofline import GPU_DTYPE, GpuDeviation, GpuMachine, gpu_of, price_gpu
+from bertnas_jax.latency.simulate.gpu_roofline import GPU_DTYPE, GpuDeviation, GpuMachine, gpu_of, passing_us, price_gpu
 from bertnas_jax.latency.simulate.gpu_rows import GpuFit
 from bertnas_jax.latency.simulate.machine import SLOTS, check_dtype, cpu_machine
 from bertnas_jax.latency.simulate.opencl_roofline import price_opencl
@@ -114,9 +114,7 @@ def _gpu_us(
     work = WorkBatch.of(kernels)
     # A batch of products fills the GPU as one with as many rows; an elementwise kernel is a product of no steps.
     price = price_gpu(np.maximum(1, work.batch) * work.rows, work.inner, work.columns, machine, fit.constants, deviation)
-    # A share of at most 1: what products found in caches is not known of what passes once.
-    behind = machine.dram_gb_s * np.minimum(1.0, fit.constants.memory_factor * np.exp(deviation.memory))
-    moved_us = work.moved_bytes / np.minimum(behind, machine.texture_gb_s) / 1e3
+    moved_us = passing_us(work.moved_bytes, machine.dram_gb_s, machine.texture_gb_s, fit.constants, deviation)
     is_product = work.rows > 0
     limits = [limit if product else "memory" for limit, product in zip(price.limits(), is_product, strict=True)]
     return np.where(is_product, price.total_us, price.launch_us + moved_us), price.launch_us, limits

@@ -6,10 +6,12 @@ from hypothesis import strategies as st
 from bertnas_jax.latency.devices import described_devices, load_profile
 from bertnas_jax.latency.simulate import encoder_operators, load_gpu_calibration, simulate_gpu
 from bertnas_jax.latency.simulate.gpu_roofline import GpuMachine, price_gpu
+from bertnas_jax.latency.simulate.work import KernelWork
 from bertnas_jax.space import Subnet
 
 FIT = load_gpu_calibration().fit
-gpus = st.sampled_from([profile.gpu for profile in map(load_profile, described_devices()) if profile.gpu])
+DEVICES = [profile for profile in map(load_profile, described_devices()) if profile.gpu]
+devices, gpus = st.sampled_from(DEVICES), st.sampled_from([profile.gpu for profile in DEVICES])
 shapes = st.tuples(st.integers(1, 5000), st.integers(1, 2048), st.integers(1, 2048))
 
 
@@ -22,6 +24,12 @@ def price_us(shape, gpu):
 @given(shapes, gpus)
 def test_no_price_is_below_the_peak(shape, gpu):
     assert price_us(shape, gpu) >= 2 * np.prod(shape, dtype=float) / gpu.float16_gflops.value / 1e3
+
+
+@given(st.integers(1, 10**9), devices)
+def test_what_passes_through_memory_once_is_no_faster_than_it(moved_bytes, device):
+    kernel = KernelWork("any", "float16", elements=1.0, kind="plain_float32", moved_bytes=moved_bytes)
+    assert 1e3 * simulate_gpu([kernel], device, load_gpu_calibration()).total_ms >= moved_bytes / device.gpu.dram_gb_s.value / 1e3
 
 
 @settings(deadline=None)
