@@ -43,9 +43,10 @@ def test_winners_are_measured_by_another_process_and_a_run_goes_on_where_it_stop
     real, measured = compliance.time_afresh, []
 
     def stop_at_the_second(job, *arguments, **named):
-        measured.append(job.folder.path.name)
-        if len(measured) == 2:
-            raise KeyboardInterrupt
+        if job.folder.path.name != "prices":  # the fastest Subnet's, before any search
+            measured.append(job.folder.path.name)
+            if len(measured) == 2:
+                raise KeyboardInterrupt
         return real(job, *arguments, **named)
 
     monkeypatch.setattr(compliance, "time_afresh", stop_at_the_second)
