@@ -173,7 +173,9 @@ def run(workdir: str, settings: Settings, results: pathlib.Path = RESULTS) -> pa
     searches = Searches(open_run(config), settings, folder)
     prices = searches.prices()
     margin = BudgetConfig().margin
-    budgets = draw_budgets(max(prices["fastest_ms"], prices["fastest_price_ms"]), prices["slowest_ms"], margin, settings)
+    fastest_ms = max(prices["fastest_ms"], prices["fastest_price_ms"])
+    # Of models that run for less than it takes to begin one, the largest's price may lie under what the fastest takes.
+    budgets = draw_budgets(fastest_ms, max(prices["slowest_ms"], 2 * fastest_ms), margin, settings)
     with tqdm(total=len(budgets), desc="searches, those not yet written down", unit="search") as bar:
 
         def record(key: str) -> dict:
