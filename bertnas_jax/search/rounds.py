@@ -101,8 +101,11 @@ class _Rounds:
 
     def _measure_more(self) -> bool:
         """Measures a further group of the last round; False if it has no more."""
+        number = len(self.done) - 1
+        if not (self.done[number].searched and self._next_group(number)):
+            return False
         with self._watch.stage("finalists", "further ones, as none holds in processes of its own"):
-            return self.done[-1].searched and self._measure_group(len(self.done) - 1)
+            return self._measure_group(number)
 
     @property
     def _finalists(self) -> list[Finalist]:
@@ -150,13 +153,17 @@ class _Rounds:
 
     def _measure_group(self, number: int) -> bool:
         """Measures the next group of finalists of a round; False if there is none, or as many as are allowed were."""
-        this, size = self.done[number], self._job.config.sampler.finalists
-        group = self._next(number)[:size] if len(this.finalists) < _MAX_GROUPS * size else []
+        this, group = self.done[number], self._next_group(number)
         if group:
             found = run_heat(self._job, self._weights, self._scorer, group, self._budget, this.factor)
             self.done[number] = dataclasses.replace(this, finalists=(*this.finalists, *found))
             self._write()
         return bool(group)
+
+    def _next_group(self, number: int) -> list[Evaluated]:
+        """What a round measures next; nothing if as many as are allowed were."""
+        size = self._job.config.sampler.finalists
+        return self._next(number)[:size] if len(self.done[number].finalists) < _MAX_GROUPS * size else []
 
     def _measure_fastest(self, number: int, factor: float) -> None:
         """By this round's prices nothing is left, and what was measured decides: the fastest Subnet too, which the factor of others may wrong."""
