@@ -25,9 +25,8 @@ from bertnas_jax.search.config import BudgetConfig
 from bertnas_jax.search.cost_table import Population
 from bertnas_jax.search.latency_limit import limits_of
 from bertnas_jax.search.simulated import simulated_prices
+from bertnas_jax.search.survey import BATCH
 from bertnas_jax.space import SearchSpace, Subnet
-
-SIZE = 50_000  # Subnets in an array, as the survey has them
 
 
 def space_of(depth: int) -> SearchSpace:
@@ -45,15 +44,15 @@ def run(limit: str, depth: int, rounds: int, results: pathlib.Path = RESULTS) ->
     with pinned(1):
         for _ in range(rounds):
             start_s = time.perf_counter()
-            population = Population.draw(space, depth, SIZE, rng)
+            population = Population.draw(space, depth, BATCH, rng)
             drawn_s = time.perf_counter()
             table.of_all(population)
             drawing_s.append(drawn_s - start_s)
             pricing_s.append(time.perf_counter() - drawn_s)
-    rate = SIZE / statistics.median(pricing_s)
-    with_drawing = SIZE / statistics.median(np.add(drawing_s, pricing_s).tolist())
+    rate = BATCH / statistics.median(pricing_s)
+    with_drawing = BATCH / statistics.median(np.add(drawing_s, pricing_s).tolist())
     print(f"{rate:,.0f} subnets of {depth} blocks a second on one core, {with_drawing:,.0f} with drawing them; the table took {table_s:.1f} s")
-    fields = {"limit": limit, "depth": depth, "space_size": space.count, "array": SIZE, "rounds": rounds, "table_s": round(table_s, 2)}
+    fields = {"limit": limit, "depth": depth, "space_size": space.count, "array": BATCH, "rounds": rounds, "table_s": round(table_s, 2)}
     return write_result("pricing_speed", fields | {"subnets_per_second": round(rate), "with_drawing": round(with_drawing)}, results)
 
 

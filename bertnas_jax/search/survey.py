@@ -14,7 +14,7 @@ from bertnas_jax.search.cost_table import Population, count_of
 from bertnas_jax.search.samplers import InfeasibleBudget
 from bertnas_jax.space import SearchSpace
 
-_BATCH = 1 << 18  # Subnets priced at a time: their arrays stay in the cache
+BATCH = 1 << 18  # Subnets priced at a time: their arrays stay in the cache
 
 
 @dataclasses.dataclass(frozen=True)
@@ -93,13 +93,13 @@ def _populations(space: SearchSpace, depth: int, size: int, seed: int) -> Iterat
     """That many Subnets of a depth, in batches: all of them if there are no more."""
     if size == count_of(space, depth):
         every = Population.every(space, depth)
-        for start in range(0, size, _BATCH):
-            part = slice(start, start + _BATCH)
+        for start in range(0, size, BATCH):
+            part = slice(start, start + BATCH)
             yield Population(every.hidden[part], every.blocks[:, part])
         return
     rng = np.random.default_rng((seed, depth))
-    for start in range(0, size, _BATCH):
-        yield Population.draw(space, depth, min(_BATCH, size - start), rng)
+    for start in range(0, size, BATCH):
+        yield Population.draw(space, depth, min(BATCH, size - start), rng)
 
 
 def _count(holds: Bool[np.ndarray, " p"]) -> int:
