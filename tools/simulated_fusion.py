@@ -55,12 +55,12 @@ def on_cpu(subnet: Subnet, seq_len: int, device: DeviceProfile, core_sets: list[
         tflite = simulate_cpu(encoder_operators(subnet, seq_len, "float32"), cores, fitted).total_ms
         told[text] = {
             "versions": {
-                name: {"ms": round(run.total_ms, 3), "of_all": round(run.total_ms / whole_ms, 3), "calls": sum(work.dispatched for work in works[name])}
+                name: {"ms": round(run.total_ms, 5), "of_all": round(run.total_ms / whole_ms, 3), "calls": sum(work.dispatched for work in works[name])}
                 for name, run in runs.items()
             },
-            "interval_of_all_ms": [round(runs["all"].low_ms, 3), round(runs["all"].high_ms, 3)],
+            "interval_of_all_ms": [round(runs["all"].low_ms, 5), round(runs["all"].high_ms, 5)],
             "known_by": runs["all"].knowledge,
-            "tflite": {"ms": round(tflite, 3), "of_all": round(tflite / whole_ms, 3)},
+            "tflite": {"ms": round(tflite, 5), "of_all": round(tflite / whole_ms, 3)},
         }
     return told
 
