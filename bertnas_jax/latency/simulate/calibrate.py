@@ -7,12 +7,12 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 
 from bertnas_jax.latency.simulate.constants import CpuConstants, Deviation
 from bertnas_jax.latency.simulate.cpu_roofline import price_cpu
-from bertnas_jax.latency.simulate.fitting import Kinds, fit_table
-from bertnas_jax.latency.simulate.machine import SLOTS, cpu_machine
+from bertnas_jax.latency.simulate.fitting import Keyed, Kinds, fit_table
+from bertnas_jax.latency.simulate.machine import cpu_machine
 from bertnas_jax.latency.simulate.phone_rows import PhoneRow
 from bertnas_jax.latency.simulate.work import KernelWork, WorkBatch
 
@@ -46,16 +46,21 @@ class PhoneTable:
         self._row = np.array([i for i, _, _ in kernels])
         self._times = np.array([times for _, _, times in kernels], float)
         self._work = WorkBatch.of([kernel for _, kernel, _ in kernels])
-        self._machine = cpu_machine([row.cores for row in rows]).rows(self._row)
+        machine = cpu_machine([row.cores for row in rows])
+        self._machine = machine.rows(self._row)
         self.keys = sorted({(row.device, cluster.core) for row in rows for _, cluster in row.cores.parts})
-        slots = np.array([[self._key(row, slot) for slot in range(SLOTS)] for row in rows])
-        self._slots = slots[self._row]
+        self._slots = np.array([[self._key(row, slot) for slot in range(machine.count.shape[1])] for row in rows])
+        self._slots_of_kernels = self._slots[self._row]
 
     def latency_ms(self, fit: CpuFit) -> Float[np.ndarray, " r"]:
         """The price of each row."""
         own = np.array([dataclasses.astuple(fit.deviation(*key)) for key in self.keys])
-        price = price_cpu(self._work, self._machine, fit.constants, Deviation(*own[self._slots].transpose(2, 0, 1)))
+        price = price_cpu(self._work, self._machine, fit.constants, Deviation(*own.T[:, self._slots_of_kernels]))
         return np.bincount(self._row, price.total_us * self._times, len(self.rows)) / 1e3
+
+    def moved_by(self) -> Bool[np.ndarray, "k r"]:
+        """Which rows a core type's deviation moves, in the order of `keys`."""
+        return (self._slots == np.arange(len(self.keys))[:, None, None]).any(-1)
 
     def measured_ms(self) -> Float[np.ndarray, " r"]:
         return np.array([row.latency_ms for row in self.rows])
@@ -73,4 +78,5 @@ def calibrate(rows: Sequence[PhoneRow], constants: type[CpuConstants] = CpuConst
       ValueError: there is no row.
     """
     table = PhoneTable(rows)
-    return fit_table(Kinds(CpuFit, constants, Deviation), table.keys, table.latency_ms, table.measured_ms(), LOG_NOISE)
+    kinds, keyed = Kinds(CpuFit, constants, Deviation), Keyed(table.keys, table.moved_by())
+    return fit_table(kinds, keyed, table.latency_ms, table.measured_ms(), LOG_NOISE)

@@ -8,10 +8,10 @@ import pathlib
 from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 
 from bertnas_jax.latency.devices import DeviceProfile, Gpu, described_devices, load_profile
-from bertnas_jax.latency.simulate.fitting import Kinds, fit_table
+from bertnas_jax.latency.simulate.fitting import Keyed, Kinds, fit_table
 from bertnas_jax.latency.simulate.gpu_roofline import GpuConstants, GpuDeviation, GpuMachine, price_gpu
 
 _LOG_NOISE = 0.1  # a product's kernel is one of several variants that the delegate chooses by rules not modelled
@@ -70,6 +70,10 @@ class GpuTable:
         own = np.array([dataclasses.astuple(fit.deviation(name)) for name in self.names])
         return price_gpu(*self._shapes, self._machine, fit.constants, GpuDeviation(*own[self._group].T)).total_us
 
+    def moved_by(self) -> Bool[np.ndarray, "k r"]:
+        """Which rows a GPU's deviation moves, in the order of `names`."""
+        return self._group == np.arange(len(self.names))[:, None]
+
 
 def calibrate_gpu(rows: Sequence[GpuRow]) -> GpuFit:
     """The constants and deviations that fit the rows best.
@@ -78,7 +82,8 @@ def calibrate_gpu(rows: Sequence[GpuRow]) -> GpuFit:
       ValueError: there is no row.
     """
     table = GpuTable(rows)
-    return fit_table(Kinds(GpuFit, GpuConstants, GpuDeviation), table.names, table.latency_us, table.measured_us, _LOG_NOISE)
+    kinds, keyed = Kinds(GpuFit, GpuConstants, GpuDeviation), Keyed(table.names, table.moved_by())
+    return fit_table(kinds, keyed, table.latency_us, table.measured_us, _LOG_NOISE)
 
 
 def shape_folds(rows: Sequence[GpuRow], seed: int = 0) -> dict[tuple[int, int, int], str]:

@@ -12,12 +12,11 @@ from bertnas_jax.latency.devices import Cluster, CoreSet
 
 CPU_DTYPES = ("float32", "int8")  # of whole models; products of our own int8 kernels may be of 16-bit numbers
 PRODUCT_DTYPES = (*CPU_DTYPES, "int16")
-SLOTS = 4  # clusters a device has at most
 
 
 @dataclasses.dataclass(frozen=True)
 class CpuMachine:
-    """Core sets, a row each; clusters, fastest first, along the second axis, with a count of 0 where there is none."""
+    """Core sets, a row each; clusters, fastest first, along the second axis, as many as the largest has, with a count of 0 where there is none."""
 
     count: Float[np.ndarray, "r s"]
     clock_ghz: Float[np.ndarray, "r s"]
@@ -43,7 +42,8 @@ def cpu_machine(sets: Sequence[CoreSet]) -> CpuMachine:
 
     A cluster without a rate for a dtype has NaN: `check_dtype` says so before anything is priced.
     """
-    padded = [[*cores.parts, *[(0, cores.parts[0][1])] * (SLOTS - len(cores.parts))] for cores in sets]
+    slots = max(len(cores.parts) for cores in sets)
+    padded = [[*cores.parts, *[(0, cores.parts[0][1])] * (slots - len(cores.parts))] for cores in sets]
 
     def each(value_of) -> Float[np.ndarray, "r s"]:
         return np.array([[value_of(cluster) for _, cluster in parts] for parts in padded], float)

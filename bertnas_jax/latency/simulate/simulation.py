@@ -17,7 +17,7 @@ from bertnas_jax.latency.simulate.constants import Deviation
 from bertnas_jax.latency.simulate.cpu_roofline import CpuPrice, price_cpu
 from bertnas_jax.latency.simulate.gpu_roofline import GPU_DTYPE, GpuDeviation, GpuMachine, gpu_of, passing_us, price_gpu
 from bertnas_jax.latency.simulate.gpu_rows import GpuFit
-from bertnas_jax.latency.simulate.machine import SLOTS, check_dtype, cpu_machine
+from bertnas_jax.latency.simulate.machine import check_dtype, cpu_machine
 from bertnas_jax.latency.simulate.opencl_roofline import price_opencl
 from bertnas_jax.latency.simulate.work import KernelWork, Work, WorkBatch
 
@@ -65,8 +65,7 @@ def price_on_cpu(kernels: Sequence[KernelWork], cores: CoreSet, fit: CpuFit) -> 
     """
     for dtype in sorted({kernel.dtype for kernel in kernels}):
         check_dtype(cores, dtype)
-    parts = [*cores.parts, *[cores.parts[0]] * (SLOTS - len(cores.parts))]
-    own = np.array([dataclasses.astuple(fit.deviation(cores.device.name, cluster.core)) for _, cluster in parts]).T
+    own = np.array([dataclasses.astuple(fit.deviation(cores.device.name, cluster.core)) for _, cluster in cores.parts]).T
     return price_cpu(WorkBatch.of(kernels), cpu_machine([cores]), fit.constants, Deviation(*own[:, None, :]))
 
 
