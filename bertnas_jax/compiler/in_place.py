@@ -46,8 +46,8 @@ class _Access:
 def in_place_arguments(function: tirx.PrimFunc) -> tuple[tuple[int, int], ...]:
     """Pairs of parameters of a scheduled function, by number: one that is read, and one of its shape and type that may be written over it.
 
-    None of a function that holds anything else than loops, blocks, stores of affine indices and prefetches: of one with dot
-    instructions of int8, whose indices are vectors, nothing is known.
+    None of a function that holds anything else than loops, blocks, stores of affine indices and prefetches: of one whose
+    indices are vectors, for dot instructions of int8 or a transposition in registers, nothing is known.
     """
     try:
         accesses = _accesses(function)

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
 
+import tvm
 from tvm import tirx
 from tvm.ir.expr import Call, Expr, TensorLoad
 from tvm.s_tir import SBlock, SBlockRealize
+from tvm_ffi import WalkResult, structural_walk
+
+from bertnas_jax.compiler.emitter import dtype_of
 
 _ARITHMETIC = (tirx.Add, tirx.Sub, tirx.Mul, tirx.Div, tirx.Max, tirx.Min)
 _MATH = ("rsqrt", "sqrt", "exp", "log", "tanh", "erf", "sigmoid", "floor", "nearbyint", "pow", "fabs", "sin", "cos")
@@ -37,10 +40,10 @@ def count_bytes(function: tirx.PrimFunc) -> int:
     arguments = set(function.params)
     touched: Counter[tirx.Var] = Counter()
     for store, times in _stores(function):
-        touched[store.buffer] += times
+        touched[store.buffer] += times * tvm.DataType(dtype_of(store.value)).lanes
         for node in expressions(store.value):
             if isinstance(node, TensorLoad):
-                touched[node.source] += times
+                touched[node.source] += times * tvm.DataType(dtype_of(node)).lanes
     return sum(min(times, _elements(buffer)) * _width(buffer) for buffer, times in touched.items() if buffer in arguments)
 
 
@@ -57,7 +60,7 @@ def _width(buffer: tirx.Var) -> int:
 
 def count_operations(value: tirx.Expr) -> int:
     """Float operations of one evaluation of the expression, and those of a sum of products in int32."""
-    nodes = list(expressions(value))
+    nodes = expressions(value)
     floats = [node for node in nodes if "float" in str(node.ty)]
     in_int32 = sum(isinstance(node, tirx.Add | tirx.Mul) and "int32" in str(node.ty) for node in nodes)
     return in_int32 + sum(isinstance(node, _ARITHMETIC) or _is_math(node) for node in floats)
@@ -67,20 +70,17 @@ def _is_math(node: tirx.Expr) -> bool:
     return isinstance(node, Call) and getattr(node.op, "name", "").removeprefix("tirx.") in _MATH
 
 
-def expressions(value: tirx.Expr) -> Iterator[tirx.Expr]:
-    """The expression and every one below it."""
-    yield value
-    if isinstance(value, Call):
-        children = value.args
-    elif isinstance(value, TensorLoad):
-        children = value.indices
-    else:
-        # Binary operators, Not, Cast, Let and Select: whatever operands the node has.
-        fields = ("a", "b", "value", "body", "condition", "true_value", "false_value")
-        children = [getattr(value, field) for field in fields if isinstance(getattr(value, field, None), Expr)]
-    for child in children:
-        if isinstance(child, Expr):
-            yield from expressions(child)
+def expressions(value: tirx.Expr) -> list[tirx.Expr]:
+    """The expression and every one below it, as often as it stands there; of a buffer its name and not its shape."""
+    found: list[tirx.Expr] = []
+
+    def leaf(variable: tirx.Var) -> WalkResult:
+        found.append(variable)
+        return WalkResult.SKIP
+
+    # By TVM's own account of what a node holds, so that none is passed over.
+    structural_walk(value, [(tirx.Var, leaf), (Expr, found.append)], order="pre")
+    return found
 
 
 def _stores(function: tirx.PrimFunc) -> list[tuple[tirx.BufferStore, int]]:

@@ -129,6 +129,12 @@ def looked_up(ids: T.Buffer((8,), "int32"), x: T.Buffer((8,), "float32"), y: T.B
         y[i] = x[ids[i]]
 
 
+@T.prim_func(private=True, s_tir=True)
+def shuffled(x: T.Buffer((8,), "float32"), y: T.Buffer((8,), "float32")):
+    for i in range(8):
+        y[i] = x[i] + T.Shuffle([x[T.Ramp(0, 1, 4)], x[T.Ramp(4, 1, 4)]], [0])
+
+
 PAIRS = {
     elementwise: ((0, 1),),
     in_vectors: ((0, 1),),
@@ -145,6 +151,7 @@ PAIRS = {
     adds_to_its_result: (),
     other_type: (),
     looked_up: (),
+    shuffled: (),
 }
 
 
