@@ -40,8 +40,18 @@ def operators_of(module):
 def assert_same_on(target, rewrite, program, *arrays):
     """A rewrite changes nothing but rounding, by TVM's own unscheduled code."""
     before = simplified(trace(program, *arrays))
-    results = [call(build_executable(relax.transform.LegalizeOps()(module), target), *arrays) for module in (before, rewrite(before))]
-    np.testing.assert_allclose(results[1], results[0], rtol=1e-4, atol=1e-5)
+    assert_same_results(target, *(relax.transform.LegalizeOps()(module) for module in (before, rewrite(before))), *arrays)
+
+
+def assert_same_results(target, before, after, *arrays, rtol=1e-4, atol=1e-5):
+    """Two modules of PrimFuncs, scheduled or not, compute the same but for rounding."""
+    results = [call(build_executable(module, target), *arrays) for module in (before, after)]
+    np.testing.assert_allclose(results[1], results[0], rtol=rtol, atol=atol)
+
+
+def normal(seed, *shape):
+    """Random numbers around 0, of float32."""
+    return np.random.default_rng(seed).standard_normal(shape).astype(np.float32)
 
 
 def has_byte_weights(target, precision):

@@ -1,13 +1,15 @@
 import numpy as np
 import pytest
 import tvm
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from tvm import relax
 from tvm.script import ir as I
 from tvm.script import relax as R
 from tvm.script import tirx as T
 
 from bertnas_jax.compiler.pack_weights import pack, pack_weights
-from tests.compiler.conftest import trace
+from tests.compiler.conftest import assert_same_on, normal, trace
 
 WEIGHTS = np.arange(6 * 32, dtype=np.float32).reshape(6, 32)
 HASWELL = tvm.target.Target({"kind": "llvm", "mcpu": "haswell"})
@@ -74,3 +76,20 @@ def test_gemm_of_any_shape_equals_numpy(run_compiled, rows, inner, columns):
     x, weights, bias = (rng.standard_normal(shape).astype(np.float32) for shape in ((rows, inner), (inner, columns), (1, columns)))
     np.testing.assert_allclose(run_compiled(lambda x: x @ weights + bias, x), x @ weights + bias, rtol=1e-5, atol=1e-5)
     np.testing.assert_allclose(run_compiled(lambda x: x @ weights, x), x @ weights, rtol=1e-5, atol=1e-5)
+
+
+@given(st.integers(1, 9), st.lists(st.integers(1, 40), min_size=2, max_size=4), st.booleans(), st.integers(0, 5))
+@settings(max_examples=10, deadline=None)
+def test_random_programs_compute_the_same(target, rows, widths, between, seed):
+    matrices = [normal(seed + at, *shape) / shape[0] for at, shape in enumerate(zip(widths, widths[1:], strict=False))]
+
+    def program(x):
+        for matrix in matrices:
+            x = (x @ x.T @ x if between else x) @ matrix
+        return x
+
+    def packed(module):
+        with target:
+            return pack_weights(module)
+
+    assert_same_on(target, packed, program, normal(seed, rows, widths[0]) / max(widths))
