@@ -1,7 +1,8 @@
 """Reshapes that split or merge the last axis, as index maps that schedules can see through.
 
 TVM's own reshape flattens and unflattens the whole index, which hides from region analysis that
-a row stays a row. Used by LegalizeOps through `VIEWS`.
+a row stays a row. Used by LegalizeOps through `VIEWS`. Precondition: static shapes; a reshape that neither splits nor
+merges the last axis alone is lowered as TVM does.
 """
 
 from __future__ import annotations

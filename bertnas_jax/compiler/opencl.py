@@ -10,9 +10,8 @@ from tvm import tirx
 
 from bertnas_jax.compiler.kernel_object import kernels_of, packed_parts
 from bertnas_jax.compiler.opencl_source import distinct_kernels
-from bertnas_jax.compiler.pipeline import fuse
+from bertnas_jax.compiler.pipeline import apply, fuse, gpu_schedule_passes
 from bertnas_jax.compiler.program import Argument, Launch, Place, Program, TensorType
-from bertnas_jax.compiler.schedule_gpu import schedule_gpu
 
 _DEVICE_FUNCTION = 2  # tvm.ir.CallingConv.DEVICE_KERNEL_LAUNCH
 _DIMENSIONS = ("x", "y", "z")
@@ -40,7 +39,7 @@ def lower_opencl(module: tvm.IRModule, target: tvm.target.Target, without: Colle
     """The module fused as for a CPU, and scheduled for the GPU; `without` as for `fuse`."""
     fused = fuse(module, target, without)
     with target:
-        return schedule_gpu(fused)
+        return apply(gpu_schedule_passes(), fused)
 
 
 def compile_opencl(lowered: tvm.IRModule, target: tvm.target.Target) -> tuple[str, dict[str, GpuFunction]]:

@@ -1,4 +1,8 @@
-"""The compiler as a list of named passes, from primitive operators to scheduled kernels."""
+"""The compiler as a list of named passes, from primitive operators to scheduled kernels.
+
+Each is in a file of its own, which states its precondition. One more runs in the middle of TVM's lowering of scheduled
+loops, and is so in its list of passes: stack_tiles.py.
+"""
 
 from __future__ import annotations
 
@@ -20,6 +24,7 @@ from bertnas_jax.compiler.pack_weights import pack_weights
 from bertnas_jax.compiler.precision import PRECISIONS, Precision
 from bertnas_jax.compiler.prefetch_panels import prefetch_panels
 from bertnas_jax.compiler.quantize_projections import quantize_projections
+from bertnas_jax.compiler.schedule_gpu import schedule_gpu
 from bertnas_jax.compiler.schedule_kernels import schedule_kernels
 from bertnas_jax.compiler.shuffle_transposes import shuffle_transposes
 from bertnas_jax.compiler.sink_division import sink_division
@@ -76,6 +81,11 @@ def schedule_passes() -> list[Pass]:
 def instruction_passes() -> list[Pass]:
     """Scheduled loops -> the same, those that schedules mark as instructions."""
     return [shuffle_transposes, prefetch_panels, keep_vectors, emit_dots]
+
+
+def gpu_schedule_passes() -> list[Pass]:
+    """Fused PrimFuncs -> the same, scheduled for a GPU that OpenCL drives."""
+    return [schedule_gpu]
 
 
 def fuse(module: tvm.IRModule, target: tvm.target.Target, without: Collection[str] = (), precision: Precision = "float32") -> tvm.IRModule:

@@ -3,7 +3,8 @@
 Weights are read once a run and come from memory: the lines of the next panel, in rows of K, are
 spread evenly over the loops that pass K once a block of rows. A product of digits, which passes K
 several times, is left alone.
-Precondition: after schedule_kernels, before emit_dots.
+Precondition: after schedule_kernels, before emit_dots; the loops of a GEMM are those of its schedule, panels outermost, then
+blocks of rows, which hold what clears the sums, the loop over K and the epilogue.
 """
 
 from __future__ import annotations

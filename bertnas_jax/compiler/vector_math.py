@@ -1,7 +1,7 @@
 """exp, erf and tanh as polynomials: code that vectorises, where libm is called a lane at a time.
 
-Used by LegalizeOps through `VECTOR_MATH`. Errors are measured over the whole float32 range in
-tests/compiler/test_vector_math.py.
+Used by LegalizeOps through `VECTOR_MATH`. Precondition: operands of float32; others are an error. How far they are off is
+measured over the whole float32 range in tests/compiler/test_vector_math.py.
 """
 
 from __future__ import annotations

@@ -7,9 +7,10 @@ import tvm
 from flax import nnx
 from tvm import relax
 
-from bertnas_jax.compiler import host_target, jaxpr_to_relax, lower
+from bertnas_jax.compiler import fuse, host_target, jaxpr_to_relax, lower
 from bertnas_jax.compiler.build import build_executable
 from bertnas_jax.compiler.integer_dot import integer_dots
+from bertnas_jax.compiler.schedule_kernels import schedule_kernels
 from bertnas_jax.model import Bert, BertConfig
 from bertnas_jax.space import Subnet
 
@@ -47,6 +48,12 @@ def assert_same_results(target, before, after, *arrays, rtol=1e-4, atol=1e-5):
     """Two modules of PrimFuncs, scheduled or not, compute the same but for rounding."""
     results = [call(build_executable(module, target), *arrays) for module in (before, after)]
     np.testing.assert_allclose(results[1], results[0], rtol=rtol, atol=atol)
+
+
+def scheduled(target, program, *arrays, precision="float32"):
+    """The program's kernels as `schedule_kernels` leaves them: what the passes over instructions start from."""
+    with target:
+        return schedule_kernels(fuse(trace(program, *arrays), target, precision=precision))
 
 
 def normal(seed, *shape):

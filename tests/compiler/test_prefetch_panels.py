@@ -3,18 +3,112 @@
 import collections
 import itertools
 
+import jax.numpy as jnp
 import numpy as np
 import pytest
 import tvm
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from tvm import tirx
 from tvm.s_tir import SBlockRealize
+from tvm.script import ir as I
+from tvm.script import tirx as T
 from tvm.sym.analyzer import Analyzer
 
 from bertnas_jax.compiler import lower
+from bertnas_jax.compiler.prefetch_panels import prefetch_panels
+from bertnas_jax.compiler.schedule_kernels import KIND
 from bertnas_jax.compiler.targets import named_target
-from tests.compiler.conftest import trace
+from tests.compiler.conftest import assert_same_results, normal, scheduled, trace
 
 ZEN5 = tvm.target.Target({"kind": "llvm", "mcpu": "znver5", "mtriple": "x86_64-linux-gnu"})
+
+
+@I.ir_module
+class Before:
+    @T.prim_func(private=True, s_tir=True)
+    def kernel(
+        x: T.Buffer((T.int64(4), T.int64(2)), "float32"),
+        panels: T.Buffer((T.int64(3), T.int64(2), T.int64(16)), "float32"),
+        y: T.Buffer((T.int64(4), T.int64(48)), "float32"),
+    ):
+        T.func_attr({"bertnas.kind": "gemm"})
+        sums = T.sblock_alloc_buffer((T.int64(4), T.int64(48)))
+        for panel, rows in T.grid(T.int64(3), T.int64(2)):
+            for row, lane in T.grid(T.int64(2), T.int64(16)):
+                with T.sblock("clear"):
+                    vi = T.axis.spatial(T.int64(4), rows * T.int64(2) + row)
+                    vj = T.axis.spatial(T.int64(48), panel * T.int64(16) + lane)
+                    sums[vi, vj] = T.float32(0)
+            for k in range(T.int64(2)):
+                for row, lane in T.grid(T.int64(2), T.int64(16)):
+                    with T.sblock("update"):
+                        vi = T.axis.spatial(T.int64(4), rows * T.int64(2) + row)
+                        vj = T.axis.spatial(T.int64(48), panel * T.int64(16) + lane)
+                        vk = T.axis.reduce(T.int64(2), k)
+                        sums[vi, vj] = sums[vi, vj] + x[vi, vk] * panels[vj // T.int64(16), vk, vj % T.int64(16)]
+            for row, lane in T.grid(T.int64(2), T.int64(16)):
+                with T.sblock("write"):
+                    vi = T.axis.spatial(T.int64(4), rows * T.int64(2) + row)
+                    vj = T.axis.spatial(T.int64(48), panel * T.int64(16) + lane)
+                    y[vi, vj] = sums[vi, vj]
+
+
+@I.ir_module
+class Expected:
+    @T.prim_func(private=True, s_tir=True)
+    def kernel(
+        x: T.Buffer((T.int64(4), T.int64(2)), "float32"),
+        panels: T.Buffer((T.int64(3), T.int64(2), T.int64(16)), "float32"),
+        y: T.Buffer((T.int64(4), T.int64(48)), "float32"),
+    ):
+        T.func_attr({"bertnas.kind": "gemm"})
+        sums = T.sblock_alloc_buffer((T.int64(4), T.int64(48)))
+        for panel, rows in T.grid(T.int64(3), T.int64(2)):
+            for row, lane in T.grid(T.int64(2), T.int64(16)):
+                with T.sblock("clear"):
+                    vi = T.axis.spatial(T.int64(4), rows * T.int64(2) + row)
+                    vj = T.axis.spatial(T.int64(48), panel * T.int64(16) + lane)
+                    sums[vi, vj] = T.float32(0)
+            for k in range(T.int64(2)):
+                T.call_llvm_intrin(
+                    "void",
+                    "llvm.prefetch",
+                    T.address_of(panels[T.min(panel + T.int64(1), T.int64(2)), (rows * T.int64(2) + k) // T.int64(2), 0]),
+                    0,
+                    3,
+                    1,
+                )
+                for row, lane in T.grid(T.int64(2), T.int64(16)):
+                    with T.sblock("update"):
+                        vi = T.axis.spatial(T.int64(4), rows * T.int64(2) + row)
+                        vj = T.axis.spatial(T.int64(48), panel * T.int64(16) + lane)
+                        vk = T.axis.reduce(T.int64(2), k)
+                        sums[vi, vj] = sums[vi, vj] + x[vi, vk] * panels[vj // T.int64(16), vk, vj % T.int64(16)]
+            for row, lane in T.grid(T.int64(2), T.int64(16)):
+                with T.sblock("write"):
+                    vi = T.axis.spatial(T.int64(4), rows * T.int64(2) + row)
+                    vj = T.axis.spatial(T.int64(48), panel * T.int64(16) + lane)
+                    y[vi, vj] = sums[vi, vj]
+
+
+def test_two_steps_over_two_blocks_of_rows_ask_for_the_two_rows_of_the_next_panel():
+    tvm.ir.assert_structural_equal(prefetch_panels(Before), Expected)
+
+
+@pytest.mark.parametrize("kind", ["matmul", "half_gemm", None])
+def test_a_kernel_that_is_no_gemm_stays(kind):
+    kernel = Before["kernel"].without_attr(KIND) if kind is None else Before["kernel"].with_attr(KIND, kind)
+    before = tvm.IRModule({"kernel": kernel})
+    tvm.ir.assert_structural_equal(prefetch_panels(before), before)
+
+
+@given(st.integers(1, 9), st.integers(1, 40), st.integers(1, 100), st.sampled_from(["float32", "int8_fast"]), st.integers(0, 5))
+@settings(max_examples=8, deadline=None)
+def test_random_products_compute_the_same(target, rows, inner, columns, precision, seed):
+    x, weights = normal(seed, rows, inner), normal(seed + 1, inner, columns)
+    before = scheduled(target, lambda x: jnp.tanh(x @ weights), x, precision=precision)
+    assert_same_results(target, before, prefetch_panels(before), x, rtol=0, atol=1e-6)
 
 
 def kernel_of(target, precision):

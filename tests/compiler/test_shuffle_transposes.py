@@ -1,10 +1,91 @@
+import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 import tvm
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from tvm import s_tir, te, tirx
+from tvm.script import ir as I
+from tvm.script import tirx as T
 
 from bertnas_jax.compiler import host_target
-from bertnas_jax.compiler.shuffle_transposes import mark_squares, shuffle_transposes
+from bertnas_jax.compiler.shuffle_transposes import SQUARE, mark_squares, shuffle_transposes
+from tests.compiler.conftest import assert_same_results, normal, scheduled
+
+@I.ir_module
+class Before:
+    @T.prim_func(private=True, s_tir=True)
+    def kernel(x: T.Buffer((T.int64(4), T.int64(4)), "float32"), y: T.Buffer((T.int64(4), T.int64(4)), "float32")):
+        for i in T.serial(T.int64(4), annotations={"bertnas.transposed_square": 4}):
+            for j in range(T.int64(4)):
+                with T.sblock("part"):
+                    vi, vj = T.axis.remap("SS", [i, j])
+                    y[vi, vj] = x[vj, vi]
+
+
+@I.ir_module
+class Expected:
+    @T.prim_func(private=True, s_tir=True)
+    def kernel(x: T.Buffer((T.int64(4), T.int64(4)), "float32"), y: T.Buffer((T.int64(4), T.int64(4)), "float32")):
+        for i, j in T.grid(T.int64(1), T.int64(1)):
+            with T.sblock("part"):
+                vi = T.axis.spatial(T.int64(4), T.min(i, T.int64(0)))
+                vj = T.axis.spatial(T.int64(4), T.min(j, T.int64(0)))
+                T.reads(x[vj : vj + T.int64(4), vi : vi + T.int64(4)])
+                T.writes(y[vi : vi + T.int64(4), vj : vj + T.int64(4)])
+                y[vi, vj : vj + T.int64(4)] = T.Shuffle(
+                    [
+                        T.Shuffle([x[vj, T.Ramp(vi, T.int64(1), 4)], x[vj + T.int64(2), T.Ramp(vi, T.int64(1), 4)]], [0, 4, 1, 5]),
+                        T.Shuffle([x[vj + T.int64(1), T.Ramp(vi, T.int64(1), 4)], x[vj + T.int64(3), T.Ramp(vi, T.int64(1), 4)]], [0, 4, 1, 5]),
+                    ],
+                    [0, 4, 1, 5],
+                )
+                y[vi + T.int64(1), vj : vj + T.int64(4)] = T.Shuffle(
+                    [
+                        T.Shuffle([x[vj, T.Ramp(vi, T.int64(1), 4)], x[vj + T.int64(2), T.Ramp(vi, T.int64(1), 4)]], [0, 4, 1, 5]),
+                        T.Shuffle([x[vj + T.int64(1), T.Ramp(vi, T.int64(1), 4)], x[vj + T.int64(3), T.Ramp(vi, T.int64(1), 4)]], [0, 4, 1, 5]),
+                    ],
+                    [2, 6, 3, 7],
+                )
+                y[vi + T.int64(2), vj : vj + T.int64(4)] = T.Shuffle(
+                    [
+                        T.Shuffle([x[vj, T.Ramp(vi, T.int64(1), 4)], x[vj + T.int64(2), T.Ramp(vi, T.int64(1), 4)]], [2, 6, 3, 7]),
+                        T.Shuffle([x[vj + T.int64(1), T.Ramp(vi, T.int64(1), 4)], x[vj + T.int64(3), T.Ramp(vi, T.int64(1), 4)]], [2, 6, 3, 7]),
+                    ],
+                    [0, 4, 1, 5],
+                )
+                y[vi + T.int64(3), vj : vj + T.int64(4)] = T.Shuffle(
+                    [
+                        T.Shuffle([x[vj, T.Ramp(vi, T.int64(1), 4)], x[vj + T.int64(2), T.Ramp(vi, T.int64(1), 4)]], [2, 6, 3, 7]),
+                        T.Shuffle([x[vj + T.int64(1), T.Ramp(vi, T.int64(1), 4)], x[vj + T.int64(3), T.Ramp(vi, T.int64(1), 4)]], [2, 6, 3, 7]),
+                    ],
+                    [2, 6, 3, 7],
+                )
+
+
+def test_a_marked_square_becomes_shuffles_of_whole_rows():
+    tvm.ir.assert_structural_equal(shuffle_transposes(Before), Expected)
+
+
+def test_a_square_without_a_mark_stays():
+    schedule = s_tir.Schedule(Before["kernel"])
+    schedule.unannotate(schedule.get_loops(schedule.get_sblock("part"))[0], SQUARE)
+    tvm.ir.assert_structural_equal(shuffle_transposes(schedule.mod), schedule.mod)
+
+
+@given(st.integers(1, 3), st.sampled_from([4, 5, 8, 13, 16, 20]), st.sampled_from([4, 6, 8, 16, 17]), st.integers(0, 5))
+@settings(max_examples=5, deadline=None)
+def test_random_attentions_compute_the_same(target, heads, length, head_dim, seed):
+    def attend(*operands):
+        queries, keys, values = (operand.reshape(1, length, heads, head_dim) for operand in operands)
+        weights = jax.nn.softmax(jnp.einsum("blnh,bmnh->bnlm", queries, keys), axis=-1)
+        return jnp.einsum("bnlm,bmnh->blnh", weights, values).reshape(1, length, heads * head_dim)
+
+    arrays = [normal(seed + at, 1, length, heads * head_dim) for at in range(3)]
+    before = scheduled(target, attend, *arrays)
+    assert_same_results(target, before, shuffle_transposes(before), *arrays, rtol=1e-6, atol=1e-6)
+
 
 AVX512 = tvm.target.Target({"kind": "llvm", "mcpu": "skylake-avx512"})
 

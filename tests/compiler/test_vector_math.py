@@ -3,7 +3,17 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 import scipy.special
+import tvm
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tvm import relax, te
+
+from bertnas_jax.compiler import lower
+from bertnas_jax.compiler.build import build_executable
+from bertnas_jax.compiler.vector_math import VECTOR_MATH, erf, exp, tanh
+from tests.compiler.conftest import assert_same_results, normal, simplified, trace
 
 
 def test_exp_is_exact_to_two_units_in_the_last_place(run_compiled):
@@ -78,12 +88,55 @@ def test_infinities(run_compiled):
 
 
 def test_no_call_of_libm_is_left(target):
-    from tests.compiler.conftest import trace
-
-    from bertnas_jax.compiler import lower
-    from bertnas_jax.compiler.build import build_executable
-
     x = np.ones((4, 16), np.float32)
     executable = build_executable(lower(trace(lambda x: jnp.tanh(jnp.exp(x) + jax.lax.erf(x)), x), target), target)
     assembly = executable.mod.imports[0].inspect_source("asm")
     assert not any(f"{name}f@" in assembly for name in ("exp", "erf", "tanh", "floor"))
+
+
+FUNCTIONS = {"exp": (jnp.exp, exp), "erf": (jax.lax.erf, erf), "tanh": (jnp.tanh, tanh)}
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_a_function_becomes_a_loop_over_its_polynomial(name):
+    function, polynomial = FUNCTIONS[name]
+    x = te.placeholder((4, 8), name="x")
+    kernel = te.create_prim_func([x, te.compute(x.shape, lambda *index: polynomial(x(*index)), name=name)], index_dtype_override="int64")
+    kernel = kernel.with_attr("global_symbol", name).without_attr("global_symbol")
+    builder = relax.BlockBuilder()
+    argument = relax.Var("x0", relax.TensorType((4, 8), "float32"))
+    with builder.function("main", [argument]):
+        with builder.dataflow():
+            call = relax.call_tir(builder.add_func(kernel, name), (argument,), relax.TensorType((4, 8), "float32"))
+            result = builder.emit_output(call)
+        builder.emit_func_output(result)
+    tvm.ir.assert_structural_equal(legalized(function, np.ones((4, 8), np.float32)), builder.get())
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_other_numbers_than_float32_are_refused(name):
+    with pytest.raises(RuntimeError, match=f"{name} must be of float32, got float16; cast its operand"):  # which TVM makes of any error
+        legalized(FUNCTIONS[name][0], np.ones(4, np.float16))
+
+
+def test_other_functions_stay():
+    before = simplified(trace(jnp.sin, np.ones(4, np.float32)))
+    tvm.ir.assert_structural_equal(legalized(jnp.sin, np.ones(4, np.float32)), relax.transform.LegalizeOps()(before))
+
+
+@given(st.lists(st.sampled_from(sorted(FUNCTIONS)), min_size=1, max_size=4), st.integers(1, 20), st.floats(-3, 3), st.integers(0, 5))
+@settings(max_examples=10, deadline=None)
+def test_random_programs_compute_what_libm_does(target, names, columns, exponent, seed):
+    def program(x):
+        for name in names:
+            x = FUNCTIONS[name][0](x - 1)
+        return x
+
+    x = 2.0**exponent * normal(seed, 3, columns)
+    x = np.clip(x, -8, 3).astype(np.float32)  # two exponentials of more are past float32
+    by_libm = relax.transform.LegalizeOps()(simplified(trace(program, x)))
+    assert_same_results(target, by_libm, legalized(program, x), x, rtol=1e-4, atol=2e-6)
+
+
+def legalized(function, x):
+    return relax.transform.LegalizeOps(VECTOR_MATH)(simplified(trace(function, x)))
