@@ -17,8 +17,8 @@ from bertnas_jax.train.plan import TEACHERS, Plan, PlanConfig, describe_plan, pl
 
 ASSUMPTIONS = (
     "Estimates, not measurements; blocks in bfloat16. compute_s: XLA's own cycles, every subnet priced as the largest, at the rate at which its "
-    "estimate of a 4096-wide bfloat16 product reaches the chip's peak. collective_s: bytes of the collectives over the chip's "
-    "links, a ring. roofline_s: the largest of peak_s (the model's FLOPs at the bfloat16 peak), memory_s (state and batch read, "
+    "estimate of a 4096-wide bfloat16 product reaches the chip's peak. collective_s: bytes that a chip sends in collectives, each "
+    "a ring, over its links. roofline_s: the largest of peak_s (the model's FLOPs at the bfloat16 peak), memory_s (state and batch read, "
     "state written, temporaries written and read) and collective_s. optimal_seconds: XLA's, negative where it gives none."
 )
 

@@ -3,7 +3,7 @@
 `compiled.cost_analysis()` counts a loop's body once, and its `optimal_seconds` is negative where there
 is a choice that only the run knows (libtpu 0.0.52), so the text is walked: a loop costs its trips times its body, a conditional
 or a row of loops of which one runs (`supernet.choose`) its dearest branch, an instruction the cycles that XLA's TPU backend writes beside it
-(`estimated_cycles`), a collective the bytes of its result.
+(`estimated_cycles`), a collective the bytes that a chip sends in it (`collectives`).
 """
 
 from __future__ import annotations
@@ -11,18 +11,16 @@ from __future__ import annotations
 import collections
 import dataclasses
 import functools
+import math
 import re
 from collections.abc import Callable
 
 from bertnas_jax.supernet.choose import SCOPE
-
-COLLECTIVES = ("all-reduce", "all-gather", "reduce-scatter", "all-to-all", "collective-permute")
-_RESULT_IS_SECOND = ("all-gather-start", "collective-permute-start")  # (operands, results, contexts)
-_BYTES = {"pred": 1, "s8": 1, "u8": 1, "bf16": 2, "f16": 2, "s16": 2, "u16": 2, "f32": 4, "s32": 4, "u32": 4, "f64": 8, "s64": 8, "u64": 8}
+from bertnas_jax.train.collectives import sent_bytes
 
 _HEADER = re.compile(r"^(ENTRY )?%?([\w.\-]+) \(.*\{$")
 _INSTRUCTION = re.compile(r"^\s+(?:ROOT )?%?[\w.\-]+ = (.*?) ([a-z][a-z0-9\-]*)\((.*)$")
-_SHAPE = re.compile(r"\b([a-z]+\d*)\[([\d,]*)\]")
+_DEVICES = re.compile(r"\b(?:num_partitions|replica_count)=(\d+)")
 _CYCLES = re.compile(r'"estimated_cycles":"(\d+)"')
 _CHOSEN = re.compile(rf'op_name="[^"]*/{SCOPE}(\d+)/while"')
 _CALLED = re.compile(r"\b(body|condition|calls|to_apply|true_computation|false_computation|branch_computations)=(\{[^}]*\}|%?[\w.\-]+)")
@@ -30,7 +28,7 @@ _CALLED = re.compile(r"\b(body|condition|calls|to_apply|true_computation|false_c
 
 @dataclasses.dataclass(frozen=True)
 class HloCost:
-    """Cycles of one device, and bytes of the results of its collectives by kind."""
+    """Cycles of one device, and the bytes that a chip sends in collectives by kind."""
 
     cycles: int = 0
     collective_bytes: tuple[tuple[str, int], ...] = ()
@@ -61,18 +59,19 @@ def cost_of(text: str, most_trips: int | None = None) -> HloCost:
       ValueError: the text has no entry, or a loop's trips are not written in its condition and `most_trips` is not given.
     """
     computations, entry = _parse(text)
+    devices = math.prod(map(int, _DEVICES.findall(text.partition("\n")[0])))
 
     @functools.cache
     def of(name: str) -> HloCost:
         total, choice = HloCost(), []
         for instruction in computations[name]:
-            position = _position(instruction)
+            position, own = _position(instruction), _own_cost(instruction, devices)
             if position is None:
-                total = total.plus(_instruction_cost(instruction, of, functools.partial(_trips, computations, most_trips)))
+                total = total.plus(own).plus(_called_cost(instruction, of, functools.partial(_trips, computations, most_trips)))
                 continue
             if position == 0:  # another row begins
                 total, choice = total.plus(_dearest(choice)), []
-            choice.append(_instruction_cost(instruction, of, lambda condition: 1))
+            choice.append(own.plus(_called_cost(instruction, of, lambda condition: 1)))
         return total.plus(_dearest(choice))
 
     return of(entry)
@@ -93,19 +92,26 @@ def _parse(text: str) -> tuple[dict[str, list[_Instruction]], str]:
     return computations, entry
 
 
-def _instruction_cost(instruction: _Instruction, of: Callable[[str], HloCost], trips: Callable[[str], int]) -> HloCost:
-    own = HloCost(sum(map(int, _CYCLES.findall(instruction.rest))), _collective(instruction))
+def _own_cost(instruction: _Instruction, devices: int) -> HloCost:
+    sent = sent_bytes(instruction.opcode, instruction.result, instruction.rest, devices)
+    return HloCost(sum(map(int, _CYCLES.findall(instruction.rest))), (sent,) if sent else ())
+
+
+def _called_cost(instruction: _Instruction, of: Callable[[str], HloCost], trips: Callable[[str], int]) -> HloCost:
     called = instruction.called()
     if instruction.opcode == "while":
-        return own.plus(of(called["body"][0]), trips(called["condition"][0]))
+        return HloCost().plus(of(called["body"][0]), trips(called["condition"][0]))
     if instruction.opcode == "conditional":
         branches = called.get("branch_computations") or called["true_computation"] + called["false_computation"]
-        return own.plus(_dearest([of(branch) for branch in branches]))
+        return _dearest([of(branch) for branch in branches])
     if instruction.opcode == "call":
-        return own.plus(of(called["to_apply"][0]))
+        return of(called["to_apply"][0])
+    total = HloCost()
+    if instruction.opcode in ("async-update", "async-done"):  # they name again what async-start called
+        return total
     for name in called.get("calls", ()):  # a fusion has its own cycles, and may hold a collective
-        own = own.plus(HloCost(0, of(name).collective_bytes))
-    return own
+        total = total.plus(HloCost(0, of(name).collective_bytes))
+    return total
 
 
 def _position(instruction: _Instruction) -> int | None:
@@ -116,23 +122,6 @@ def _position(instruction: _Instruction) -> int | None:
 
 def _dearest(costs: list[HloCost]) -> HloCost:
     return max(costs, key=lambda cost: (cost.cycles, sum(size for _, size in cost.collective_bytes)), default=HloCost())
-
-
-def _collective(instruction: _Instruction) -> tuple[tuple[str, int], ...]:
-    kind = instruction.opcode.removesuffix("-start")
-    if kind not in COLLECTIVES:
-        return ()
-    sizes = [_size(dtype, dims) for dtype, dims in _SHAPE.findall(instruction.result) if (dtype, dims) != ("u32", "")]
-    if instruction.opcode in _RESULT_IS_SECOND:
-        sizes = sizes[len(sizes) // 2 :]
-    return ((kind, sum(sizes)),)
-
-
-def _size(dtype: str, dims: str) -> int:
-    size = _BYTES[dtype]
-    for dim in filter(None, dims.split(",")):
-        size *= int(dim)
-    return size
 
 
 def _trips(computations: dict[str, list[_Instruction]], most_trips: int | None, condition: str) -> int:

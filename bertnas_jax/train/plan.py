@@ -60,7 +60,7 @@ class PlanConfig:
 
 @dataclasses.dataclass(frozen=True)
 class Plan:
-    """What libtpu compiled; bytes and cycles are of one device, `collective_bytes` by kind."""
+    """What libtpu compiled; bytes and cycles are of one device, `collective_bytes` are sent, by kind."""
 
     topology: str
     model: str
@@ -99,9 +99,8 @@ class Plan:
 
     @property
     def collective_s(self) -> float:
-        """Least time of the collectives on a chip's links: a ring sends an all-reduce's bytes twice, others' once."""
-        sent = sum(size * (2 if kind == "all-reduce" else 1) for kind, size in self.collective_bytes.items())
-        return sent * (self.devices / self.chips) / self.chip.link_bytes_per_s
+        """Least time in which a chip's links send what its devices do in collectives."""
+        return sum(self.collective_bytes.values()) * (self.devices / self.chips) / self.chip.link_bytes_per_s
 
     @property
     def peak_s(self) -> float:
@@ -158,7 +157,7 @@ def describe_plan(plan: Plan) -> str:
         f"  batch              {plan.rows:,} x {plan.seq_len} tokens, {plan.subnets} subnets a step, each priced as the largest, blocks in {COMPUTE_DTYPE}",
         f"  memory per chip    {gb:.2f} GB of {chip.memory_gb} GB{'' if gb <= chip.memory_gb else ': DOES NOT FIT'}",
         f"  model FLOPs        {plan.model_flops / 1e12:,.1f} TFLOP a step",
-        f"  collectives        {collectives} a step and device",
+        f"  collectives        {collectives} sent a step and device",
         f"  XLA's compute      {plan.compute_s * 1e3:,.2f} ms ({plan.cycles:,} cycles)",
         f"  links, at least    {plan.collective_s * 1e3:,.2f} ms",
         f"  roofline           {plan.roofline_s * 1e3:,.2f} ms: the largest of {plan.peak_s * 1e3:,.2f} for FLOPs, "

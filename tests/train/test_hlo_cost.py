@@ -2,7 +2,8 @@
 
 LOOP is recorded: libtpu 0.0.52 compiled, for v5e:2x2 under a data axis of 4, a scan of 8 steps whose body is a
 `lax.switch` of a product of 1024 channels and one of 512 (2026-11-22); shapes' layouts, metadata and whatever
-is not read were cut from it. COLLECTIVES holds lines recorded from a supernet step there, put together.
+is not read were cut from it. COLLECTIVES holds lines recorded from a supernet step there, put together; of its groups
+only the first line's were recorded, and the permutation's pairs are a ring.
 """
 
 import pytest
@@ -44,12 +45,14 @@ ENTRY %main.5_spmd (param.4: f32[1024,1024], param.5: f32[8,1024,1024], param.6:
 """
 
 COLLECTIVES = """\
+HloModule jit_f, is_scheduled=true, num_partitions=4
+
 ENTRY %main.2_spmd (param: f32[8,128]) -> f32[128,128] {
   %all-reduce.1 = f32[384,2]{0,1:T(2,128)S(1)} all-reduce(%fusion.571), channel_id=2, replica_groups=mesh['axis_0'=4] {'axis_0'}, use_global_device_ids=true, to_apply=%add.clone
-  %all-reduce.105 = (f32[384]{0:T(512)S(1)}, /*index=5*/f32[384,384]{1,0:T(8,128)S(1)}) all-reduce(%get-tuple-element.5, /*index=1*/%fusion.2), channel_id=3, to_apply=%add.1.clone
-  %collective-permute-start.75 = (bf16[192,768]{1,0:T(8,128)(2,1)S(1)}, bf16[192,768]{1,0:T(8,128)(2,1)S(1)}, u32[]{:S(2)}, u32[]{:S(2)}) collective-permute-start(%get-tuple-element.7300), channel_id=24
+  %all-reduce.105 = (f32[384]{0:T(512)S(1)}, /*index=5*/f32[384,384]{1,0:T(8,128)S(1)}) all-reduce(%get-tuple-element.5, /*index=1*/%fusion.2), channel_id=3, replica_groups=mesh['axis_0'=4] {'axis_0'}, to_apply=%add.1.clone
+  %collective-permute-start.75 = (bf16[192,768]{1,0:T(8,128)(2,1)S(1)}, bf16[192,768]{1,0:T(8,128)(2,1)S(1)}, u32[]{:S(2)}, u32[]{:S(2)}) collective-permute-start(%get-tuple-element.7300), channel_id=24, source_target_pairs={{0,1},{1,2},{2,3},{3,0}}
   %collective-permute-done.75 = bf16[192,768]{1,0:T(8,128)(2,1)S(1)} collective-permute-done(%collective-permute-start.75)
-  ROOT %all-gather.406 = bf16[64,128,384]{2,1,0:T(8,128)(2,1)S(1)} all-gather(%copy.445), channel_id=31, dimensions={0}
+  ROOT %all-gather.406 = bf16[64,128,384]{2,1,0:T(8,128)(2,1)S(1)} all-gather(%copy.445), channel_id=31, replica_groups=mesh['axis_0'=4] {'axis_0'}, dimensions={0}
 }
 """
 
@@ -70,17 +73,17 @@ def test_of_a_row_of_loops_of_which_one_runs_the_dearest_counts():
     assert cost_of(text).cycles == cost_of(LOOP).cycles + 16640 + 8448
 
 
-def test_collectives_are_the_bytes_of_their_results():
+def test_collectives_are_added_up_by_kind():
     assert dict(cost_of(COLLECTIVES).collective_bytes) == {
-        "all-reduce": 4 * (384 * 2 + 384 + 384 * 384),
+        "all-reduce": 2 * 3 * (384 * 2 + 384 + 384 * 384),
         "collective-permute": 2 * 192 * 768,
-        "all-gather": 2 * 64 * 128 * 384,
+        "all-gather": 2 * 3 * 16 * 128 * 384,
     }
 
 
 def test_a_collective_in_a_loop_counts_each_time():
-    inner = '  %all-reduce.9 = f32[16]{0:T(128)} all-reduce(%copy.4), to_apply=%add\n  %conditional.2 ='
-    assert dict(cost_of(LOOP.replace("  %conditional.2 =", inner)).collective_bytes) == {"all-reduce": 8 * 64}
+    inner = '  %all-reduce.9 = f32[16]{0:T(128)} all-reduce(%copy.4), replica_groups={{0,1,2,3}}, to_apply=%add\n  %conditional.2 ='
+    assert dict(cost_of(LOOP.replace("  %conditional.2 =", inner)).collective_bytes) == {"all-reduce": 8 * 2 * 3 * 16}
 
 
 @pytest.mark.parametrize(

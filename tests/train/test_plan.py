@@ -15,14 +15,14 @@ needs_libtpu = pytest.mark.skipif(
 )
 PLAN = Plan(
     topology="v5e:2x2", model="bert_base", mesh=(4, 1, 1), devices=4, chips=4, rows=64, seq_len=128, subnets=4,
-    arguments_bytes=2 * 10**9, temporary_bytes=10**9, program_bytes=10**8, collective_bytes={"all-reduce": 10**9, "all-gather": 10**9},
+    arguments_bytes=2 * 10**9, temporary_bytes=10**9, program_bytes=10**8, collective_bytes={"all-reduce": 2 * 10**9, "all-gather": 10**9},
     cycles=150_000_000, peak_flops_per_cycle=131072.0, optimal_seconds=-1.0,
 )  # fmt: skip
 
 
 def test_times_follow_from_cycles_bytes_and_the_chip():
     assert PLAN.compute_s == pytest.approx(150e6 * 131072 / 197e12)  # 0.0998 s
-    assert PLAN.collective_s == pytest.approx((2 * 1e9 + 1e9) / 200e9)
+    assert PLAN.collective_s == pytest.approx((2e9 + 1e9) / 200e9)
     assert PLAN.bytes_per_chip == 3_100_000_000
 
 
@@ -95,8 +95,9 @@ def test_both_teachers_are_planned(monkeypatch, capsys):
 def test_the_real_step_is_compiled_for_a_tpu():
     found = plan(PlanConfig("v5e:2x2", num_random=0, rows_per_device=8))
     assert found.devices == found.chips == 4 and found.rows == 32
-    # Weights, two moments and the batch are the arguments; every gradient is reduced once in each Subnet's pass or once in all.
+    # Weights, two moments and the batch are the arguments; every gradient is reduced once in each Subnet's pass or
+    # once in all, and a ring of 4 sends 3/4 of it twice.
     weights = 4 * count_parameters(TEACHERS["bert_base"], Vocabulary(VOCABULARY))
     assert 3 * weights <= found.arguments_bytes < 3.2 * weights
-    assert weights * 0.9 <= found.collective_bytes["all-reduce"] <= 3 * weights
+    assert 1.5 * weights * 0.9 <= found.collective_bytes["all-reduce"] <= 1.5 * 3 * weights
     assert 0.05 < found.mfu(found.compute_s) < 1
