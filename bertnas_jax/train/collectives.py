@@ -30,20 +30,22 @@ COLLECTIVES = (*_RING, "collective-permute")
 
 _SHAPE = re.compile(r"\b([a-z]+\d*)\[([\d,]*)\]")
 _GROUPS = re.compile(r"replica_groups=(?:(\{\})|\{(\{.*?\})\}|\[([\d,]+)\]<=|mesh\[(.*?)\][^{]*\{(.*?)\})")
-_PAIRS = re.compile(r"source_target_pairs=\{(.*?)\}(?=,|$| )")
+_CONTINUED = re.compile(r'"async_collective_fusion_config":\{"flag_start":"(?!-1")')
+_SCATTERING = "all-reduce-scatter"  # what libtpu 0.0.52 calls such fusions, and their emitter AllReduceScatterFusion
 
 
 def sent_bytes(opcode: str, result: str, attributes: str, devices: int) -> tuple[str, int] | None:
     """The kind of an instruction's collective and the bytes that a chip sends in it; None of any other instruction.
 
     `result` is the text of its result's type, `attributes` what follows the opening bracket of its operands, and `devices`
-    the number that run the program. What only awaits a collective (`-done`) sends nothing.
+    the number that run the program. What only awaits a collective (`-done`), or is a later one of the fusions in which
+    a TPU runs a collective beside other work and each of which names it (`flag_start` is -1 in the first), sends nothing.
 
     Raises:
       ValueError: its groups or an array's type are written in a way that is not known.
     """
     kind = opcode.removesuffix("-start")
-    if kind not in COLLECTIVES:
+    if kind not in COLLECTIVES or _CONTINUED.search(attributes):
         return None
     # The -start of an all-reduce has its result alone, that of any other (operands, results, contexts ...).
     size = _size(result if opcode == kind or kind == "all-reduce" else _elements(result)[1])
@@ -51,6 +53,13 @@ def sent_bytes(opcode: str, result: str, attributes: str, devices: int) -> tuple
         pairs = re.findall(r"\{(\d+),(\d+)\}", attributes)
         return kind, size if any(source != target for source, target in pairs) else 0
     return kind, math.ceil(size * _RING[kind](_group_size(attributes, devices)))
+
+
+def sent_in_fusion(name: str, sent: tuple[tuple[str, int], ...]) -> tuple[tuple[str, int], ...]:
+    """What a fusion of this name sends, by kind, from what its instructions would: an all-reduce of which each chip keeps a part scatters."""
+    if not name.startswith(_SCATTERING):
+        return sent
+    return tuple(("reduce-scatter", -(-size // 2)) if kind == "all-reduce" else (kind, size) for kind, size in sent)
 
 
 def _size(types: str) -> int:

@@ -16,7 +16,7 @@ import re
 from collections.abc import Callable
 
 from bertnas_jax.supernet.choose import SCOPE
-from bertnas_jax.train.collectives import sent_bytes
+from bertnas_jax.train.collectives import sent_bytes, sent_in_fusion
 
 _HEADER = re.compile(r"^(ENTRY )?%?([\w.\-]+) \(.*\{$")
 _INSTRUCTION = re.compile(r"^\s+(?:ROOT )?%?[\w.\-]+ = (.*?) ([a-z][a-z0-9\-]*)\((.*)$")
@@ -110,7 +110,7 @@ def _called_cost(instruction: _Instruction, of: Callable[[str], HloCost], trips:
     if instruction.opcode in ("async-update", "async-done"):  # they name again what async-start called
         return total
     for name in called.get("calls", ()):  # a fusion has its own cycles, and may hold a collective
-        total = total.plus(HloCost(0, of(name).collective_bytes))
+        total = total.plus(HloCost(0, sent_in_fusion(name, of(name).collective_bytes)))
     return total
 
 

@@ -98,6 +98,36 @@ ENTRY %main (param: f32[16]) -> f32[4] {
     assert cost_of(text).collective_bytes == (("reduce-scatter", 48),)
 
 
+# libtpu 0.0.52 wrote these fusions into a supernet step for v5e:2x4 with an fsdp axis of 4 (2026-11-27); what is not read was cut.
+FUSIONS = """\
+HloModule jit_on_mesh, is_scheduled=true, num_partitions=8
+
+%all-reduce-scatter.12.clone.1 (input_0.6: bf16[768,1536], input_1.6: bf16[1536,768]) -> (bf16[192,1536], bf16[1536,192]) {
+  %all-reduce.120 = (bf16[768,1536]{1,0:T(8,128)(2,1)}, bf16[1536,768]{0,1:T(8,128)(2,1)}) all-reduce(%input_0.6, %input_1.6), channel_id=1, replica_groups={{0,1,2,3},{4,5,6,7}}, use_global_device_ids=true, to_apply=%add.clone
+  %dynamic-slice.344 = bf16[192,1536]{1,0:T(8,128)(2,1)S(1)} dynamic-slice(%get-tuple-element.8000, %multiply.246, %constant.1688), dynamic_slice_sizes={192,1536}
+}
+
+%fused_computation.797 (param_0.2754: s32[8,128]) -> (s32[8,128], s32[32,128], s32[2], u32[], u32[]) {
+  %all-gather.40 = s32[32,128]{1,0:T(8,128)} all-gather(%param_0.2754), channel_id=89, replica_groups=[2,4]<=[8], dimensions={0}, backend_config={"async_collective_fusion_config":{"flag_start":"-1","flag_end":"-1"}}
+  ROOT %custom-call.20 = (s32[8,128]{1,0:T(8,128)}, s32[32,128]{1,0:T(8,128)}) custom-call(%all-gather.40), custom_call_target="AsyncCollectiveStart"
+}
+
+%fused_computation.801 (param_0.2769: s32[8,128]) -> s32[32,128] {
+  %all-gather.48 = s32[32,128]{1,0:T(8,128)} all-gather(%param_0.2769), channel_id=89, replica_groups=[2,4]<=[8], dimensions={0}, backend_config={"async_collective_fusion_config":{"flag_start":"2","flag_end":"8"}}
+}
+
+ENTRY %main.63_spmd (param.4: s32[8,128]) -> s32[32,128] {
+  %fusion.743 = (bf16[192,1536]{1,0:T(8,128)(2,1)S(1)}, bf16[1536,192]{0,1:T(8,128)(2,1)S(1)}) fusion(%fusion.741, %fusion.742), kind=kCustom, calls=%all-reduce-scatter.12.clone.1
+  %async-collective-start = (s32[8,128]{1,0:T(8,128)}, s32[32,128]{1,0:T(8,128)}) fusion(%broadcast_clamp_fusion.1), kind=kCustom, calls=%fused_computation.797
+  %async-collective-done = s32[32,128]{1,0:T(8,128)} fusion(%get-tuple-element.10016), kind=kCustom, calls=%fused_computation.801
+}
+"""
+
+
+def test_a_tpus_fusions_send_once_and_scatter_what_they_keep_a_part_of():
+    assert dict(cost_of(FUSIONS).collective_bytes) == {"reduce-scatter": 3 * (2 * 2 * 768 * 1536) // 4, "all-gather": 3 * 4 * 8 * 128}
+
+
 def test_a_permutation_onto_itself_sends_nothing():
     assert sent_bytes("collective-permute", "f32[4]", "%a), source_target_pairs={{0,0},{1,1}}", 2) == ("collective-permute", 0)
 
