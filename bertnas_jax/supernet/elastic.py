@@ -4,7 +4,7 @@ The hidden width picks a program in which it is static (`per_width`); in it a lo
 heads pick the attention half and ffn the feed-forward half, so that what runs is the plain model's own modules at the
 Subnet's static widths. `choose` is how a training step picks without copies, `blocks` brings the gradient of the loop,
 `stages` that of the halves. Measured by tools/step_cost.py on a teacher of 12 blocks of 384 (2 cores of an AMD EPYC,
-Zen 5, 32 x 32 tokens, 2026-11-24; FLOPs in brackets, time as a share of the full Subnet's): half as deep [0.50] 0.52,
+Zen 5, 32 x 32 tokens, 2026-11-24; FLOPs in brackets, time of loss and gradient as a share of the full Subnet's): half as deep [0.50] 0.52,
 as deep but narrower [0.50] 0.61, a quarter as deep [0.25] 0.28, half as wide [0.25] 0.36; the full Subnet 1.11 of the
 plain model.
 
