@@ -48,6 +48,16 @@ def config_from_flags(config_type: type, values: flags.FlagValues = flags.FLAGS)
     return _build(config_type, "", lambda name: values[name].value)
 
 
+def config_over(base: Any, values: flags.FlagValues = flags.FLAGS) -> Any:
+    """The dataclass `base` with every knob whose flag was given set to it.
+
+    Raises:
+      ValueError: as `config_from_flags`.
+    """
+    own = {name: _as_text(value) for name, value, *_ in _knobs(base, "")}
+    return _build(type(base), "", lambda name: values[name].value if values[name].present else own[name])
+
+
 def main_of(config_type: type, run: Callable[[Any], None]) -> Callable[[list[str]], None]:
     """What `absl.app.run` takes: `run` on the configuration of the flags, with errors that a user can mend in one line."""
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bertnas_jax.benchmark.config import BenchmarkConfig
-from bertnas_jax.flags import config_from_flags, config_from_json, config_to_flagfile, config_to_json, define_flags
+from bertnas_jax.flags import config_from_flags, config_from_json, config_over, config_to_flagfile, config_to_json, define_flags
 from bertnas_jax.search.config import SAMPLERS, BudgetConfig, SamplerConfig, SearchConfig
 from bertnas_jax.space import Subnet
 from bertnas_jax.train import SpaceConfig, SupernetConfig, SupernetTrainConfig, TrainConfig
@@ -49,6 +49,14 @@ def test_config_to_flagfile_to_config_is_the_identity(config):
 @given(configs)
 def test_config_to_json_to_config_is_the_identity(config):
     assert config_from_json(SearchConfig, config_to_json(config)) == config
+
+
+def test_given_flags_are_set_over_a_base_even_to_their_defaults():
+    values = flags.FlagValues()
+    define_flags(SupernetConfig, values)
+    values(["program", "--num_random=1", "--depths=3,4"])
+    base = SupernetConfig(num_random=5, seed=7, space=SpaceConfig(depths=(2,), ffns=(64, 96)))
+    assert config_over(base, values) == SupernetConfig(num_random=1, seed=7, space=SpaceConfig(depths=(3, 4), ffns=(64, 96)))
 
 
 @pytest.mark.parametrize("path", sorted(pathlib.Path(REPOSITORY, "configs").glob("*.cfg")), ids=lambda path: path.name)

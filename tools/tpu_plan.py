@@ -13,7 +13,8 @@ import importlib.metadata
 
 from bertnas_jax.benchmark import write_result
 from bertnas_jax.train.mesh import AXES, MeshConfig
-from bertnas_jax.train.plan import TEACHERS, Plan, PlanConfig, describe_plan, plan
+from bertnas_jax.train.plan import Plan, describe_plan, plan
+from bertnas_jax.train.planned_step import published_runs
 
 ASSUMPTIONS = (
     "Estimates, not measurements; blocks in bfloat16. compute_s: XLA's own cycles, every subnet priced as the largest, at the rate at which its "
@@ -28,7 +29,6 @@ def figures_of(plan: Plan) -> dict:
     overlapped_s, sequential_s = plan.step_s
     return dataclasses.asdict(plan) | {
         "bytes_per_chip": plan.bytes_per_chip,
-        "model_flops": plan.model_flops,
         "compute_s": plan.compute_s,
         "collective_s": plan.collective_s,
         "peak_s": plan.peak_s,
@@ -43,13 +43,13 @@ def figures_of(plan: Plan) -> dict:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--topology", default=PlanConfig().topology)
+    parser.add_argument("--topology", default="v5e:16x16")
     for axis, size in zip(AXES, MeshConfig().sizes, strict=True):
         parser.add_argument(f"--{axis}", type=int, default=size, help="devices along this axis of the mesh; -1 for the rest")
     asked = parser.parse_args()
     plans = []
-    for model in TEACHERS:
-        plans.append(plan(PlanConfig(asked.topology, model, MeshConfig(asked.data, asked.fsdp, asked.tensor))))
+    for config in published_runs(asked.topology):
+        plans.append(plan(asked.topology, dataclasses.replace(config, mesh=MeshConfig(asked.data, asked.fsdp, asked.tensor))))
         print(describe_plan(plans[-1]), flush=True)
     fields = {"libtpu": importlib.metadata.version("libtpu"), "assumptions": ASSUMPTIONS, "plans": [figures_of(plan) for plan in plans]}
     print(write_result("tpu_plan", fields))

@@ -11,10 +11,10 @@ or under SLURM --coordinator=auto is all that is needed):
 
   python -m bertnas_jax.train --workdir=/shared/mine --coordinator=10.0.0.1:1234 --num_processes=2 --process_id=0
 
---plan trains nothing: it compiles the step for a TPU that need not be there, under the same --mesh flags,
-and prints what it would cost:
+--plan trains nothing: it prints what the supernet's step would cost on a TPU that need not be there. With --checkpoint it
+is the step that the other flags would train; without, that of BERT-base and of BERT-large as for a pod, where no flag says otherwise:
 
-  python -m bertnas_jax.train --plan=v5e:16x16 --mesh_fsdp=16
+  python -m bertnas_jax.train --plan=v5e:16x16 --mesh_fsdp=16 --supernet_hidden_weight=1
 """
 
 import dataclasses
@@ -23,28 +23,22 @@ import json
 from absl import app, flags
 
 import bertnas_jax.flags
-from bertnas_jax.flags import define_flags, main_of, nested
-from bertnas_jax.knobs import knob
-from bertnas_jax.train.distributed import ProcessConfig, is_primary, joined
+from bertnas_jax.flags import config_over, define_flags, main_of
+from bertnas_jax.train.distributed import is_primary, joined
+from bertnas_jax.train.program import TrainProgram
 from bertnas_jax.train.supernet_config import SupernetConfig
 
 
-@dataclasses.dataclass(frozen=True)
-class TrainProgram(SupernetConfig):
-    """What the program may be asked for: training, or the plan of a training."""
-
-    plan: str = knob("", "A TPU such as v5e:16x16: prints what a supernet step would cost there, and trains nothing.")
-    process: ProcessConfig = nested(ProcessConfig, flat=True)
-
-
 def main(program: TrainProgram) -> None:
+    config = SupernetConfig(**{field.name: getattr(program, field.name) for field in dataclasses.fields(SupernetConfig)})
     if program.plan:
         from bertnas_jax.train.plan import print_plans
+        from bertnas_jax.train.planned_step import published_runs
 
-        return print_plans(program.plan, program.mesh)
+        named = flags.FLAGS["checkpoint"].present
+        return print_plans(program.plan, [config] if named else [config_over(run) for run in published_runs(program.plan)])
     from bertnas_jax.train.run import run
 
-    config = SupernetConfig(**{field.name: getattr(program, field.name) for field in dataclasses.fields(SupernetConfig)})
     with joined(program.process):
         scores = run(config)
         if is_primary():

@@ -6,7 +6,7 @@ import dataclasses
 import pathlib
 from typing import TYPE_CHECKING
 
-from bertnas_jax.data import check_vocabulary, load_task, load_tokenizer
+from bertnas_jax.data import Task, check_vocabulary, load_task, load_tokenizer
 from bertnas_jax.model import BertConfig, CheckpointError, check_weights, read_config, resolve_checkpoint
 from bertnas_jax.space import SearchSpace
 from bertnas_jax.train.feed import Feed, make_feed
@@ -55,6 +55,22 @@ def read_inputs(config: SupernetConfig) -> Inputs:
     mesh = make_mesh(config.mesh)
     checkpoint = resolve_checkpoint(config.checkpoint)
     task = load_task(config.task)
+    bert = read_bert(config, checkpoint, task)
+    tokenizer = load_tokenizer(checkpoint)
+    check_vocabulary(tokenizer, bert.vocab_size)
+    check_weights(checkpoint, bert)
+    space = read_space(config, bert, task)
+    feed = make_feed(task, tokenizer, config.max_length, config.tokens_per_batch, config.max_buckets)
+    check_rows(mesh, feed.buckets)
+    return Inputs(checkpoint, tokenizer, feed, bert, space, mesh)
+
+
+def read_bert(config: SupernetConfig, checkpoint: pathlib.Path, task: Task) -> BertConfig:
+    """The checkpoint's configuration with a head for the task.
+
+    Raises:
+      ValueError: the checkpoint is of no such model, has another head, or is for shorter sentences.
+    """
     bert = read_config(checkpoint, num_outputs=task.num_outputs, pooling=config.pooling)
     if task.has_labels and bert.num_outputs != task.num_outputs:
         raise CheckpointError(
@@ -63,15 +79,19 @@ def read_inputs(config: SupernetConfig) -> Inputs:
         )
     if config.max_length > bert.max_positions:
         raise ValueError(f"max_length must be at most the checkpoint's {bert.max_positions} positions, got {config.max_length}; shorten it")
-    tokenizer = load_tokenizer(checkpoint)
-    check_vocabulary(tokenizer, bert.vocab_size)
-    check_weights(checkpoint, bert)
+    return bert
+
+
+def read_space(config: SupernetConfig, bert: BertConfig, task: Task) -> SearchSpace:
+    """The space of the checkpoint's sizes.
+
+    Raises:
+      ValueError: a choice exceeds the checkpoint, or its attention cannot be split as the losses or the score need it.
+    """
     space = config.space.space_of(bert.subnet)
     if config.supernet.needs_relations or not task.has_labels:
         check_relation_heads(space, config.supernet.relation_heads)
-    feed = make_feed(task, tokenizer, config.max_length, config.tokens_per_batch, config.max_buckets)
-    check_rows(mesh, feed.buckets)
-    return Inputs(checkpoint, tokenizer, feed, bert, space, mesh)
+    return space
 
 
 def open_train_job(config: SupernetConfig) -> TrainJob:

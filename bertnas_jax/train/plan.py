@@ -1,7 +1,7 @@
 """What a supernet's training step would cost on a TPU topology, found without a TPU.
 
-The real step (elastic, sandwich rule, distillation, AdamW) is compiled ahead of time by libtpu for the
-topology's devices; its memory, collectives and cycles are then read off what was compiled. A loop of
+The step that a run's flags would train (elastic, sandwich rule, its losses, AdamW) is compiled ahead of time by libtpu for the
+topology's devices (`planned_step`); its memory, collectives and cycles are then read off what was compiled. A loop of
 Subnets is priced as if each were the largest: XLA's text says neither which branch will be taken nor
 how many blocks will be run.
 """
@@ -16,51 +16,14 @@ import os
 import subprocess
 import sys
 
-from bertnas_jax.knobs import check_knobs, knob
-from bertnas_jax.space import SearchSpace, Subnet, Vocabulary, count_flops
-from bertnas_jax.train.mesh import MeshConfig
+from bertnas_jax.flags import config_to_json
+from bertnas_jax.train.config import SupernetTrainConfig
+from bertnas_jax.train.supernet_config import SupernetConfig
 from bertnas_jax.train.tpu import CHIPS, Chip, chip_of
-
-COMPUTE_DTYPE = "bfloat16"  # what --supernet_compute_dtype would be on a TPU
-VOCABULARY = 30522  # of bert-base-uncased and bert-large-uncased
-TEACHERS = {  # Source: Devlin et al. 2018, arXiv 1810.04805, section 3
-    "bert_base": Subnet.uniform(12, 768, 12, 3072),
-    "bert_large": Subnet.uniform(24, 1024, 16, 4096),
-}
-
-
-@dataclasses.dataclass(frozen=True)
-class PlanConfig:
-    """The step to be planned.
-
-    Raises:
-      ValueError: a value is out of its bounds, or the topology is of no known TPU.
-    """
-
-    topology: str = knob("v5e:16x16", f"Generation and shape of the TPU, e.g. v5e:16x16 or v4:2x2x1; of {', '.join(CHIPS)}.")
-    model: str = knob("bert_base", "The teacher whose supernet is trained.", choices=tuple(TEACHERS))
-    mesh: MeshConfig = MeshConfig()
-    rows_per_device: int = knob(16, "Rows of a batch for each device on the data and fsdp axes.", lower=1)
-    seq_len: int = knob(128, "Tokens of a row.", lower=8, upper=512)
-    num_random: int = knob(2, "Subnets of a step drawn at random, besides the largest and the smallest.", lower=0, upper=16)
-
-    def __post_init__(self):
-        check_knobs(self)
-        chip_of(self.topology)
-
-    @property
-    def space(self) -> SearchSpace:
-        """Half and all of each of depth, heads and ffn. More choices compile longer and cost no more cycles."""
-        teacher = TEACHERS[self.model]
-        layer = teacher.layers[0]
-        return SearchSpace(
-            teacher, (teacher.depth // 2, teacher.depth), (teacher.hidden,), (layer.heads // 2, layer.heads), (layer.ffn // 2, layer.ffn)
-        )
-
 
 @dataclasses.dataclass(frozen=True)
 class Plan:
-    """What libtpu compiled; bytes and cycles are of one device, `collective_bytes` are sent, by kind."""
+    """What libtpu compiled; bytes and cycles are of one device, `collective_bytes` are sent, by kind; FLOPs are of all, in every Subnet the largest."""
 
     topology: str
     model: str
@@ -70,6 +33,9 @@ class Plan:
     rows: int
     seq_len: int
     subnets: int
+    compute_dtype: str
+    losses: str
+    model_flops: int
     arguments_bytes: int
     temporary_bytes: int
     program_bytes: int
@@ -86,11 +52,6 @@ class Plan:
     def bytes_per_chip(self) -> int:
         """Arguments (the state's memory is that of its successor), temporaries and program."""
         return (self.arguments_bytes + self.temporary_bytes + self.program_bytes) * self.devices // self.chips
-
-    @property
-    def model_flops(self) -> int:
-        """FLOPs of a step if every Subnet is the largest: a forward pass and twice that backward, recomputation not counted."""
-        return 3 * self.subnets * self.rows * count_flops(TEACHERS[self.model], Vocabulary(VOCABULARY), self.seq_len)
 
     @property
     def compute_s(self) -> float:
@@ -128,19 +89,20 @@ class Plan:
         return self.model_flops / (step_s * self.chips * self.chip.peak_flops)
 
 
-def plan(config: PlanConfig) -> Plan:
-    """The plan, compiled in a process of its own: this one may hold another backend.
+def plan(topology: str, config: SupernetConfig) -> Plan:
+    """The plan of a run's step, compiled in a process of its own: this one may hold another backend.
 
     Raises:
-      ValueError: libtpu is missing, does not know the topology, or the mesh does not divide its devices.
+      ValueError: libtpu is missing or does not know the topology, or the mesh, the checkpoint, the task or the space is not as it must be.
     """
+    chip_of(topology)
     if importlib.util.find_spec("libtpu") is None:
         raise ValueError("a plan must have libtpu to compile with, found none; pip install -c constraints.txt 'bertnas_jax[tpu]'")
     environment = os.environ | {"JAX_PLATFORMS": "cpu", "TPU_SKIP_MDS_QUERY": "1", "ALLOW_MULTIPLE_LIBTPU_LOAD": "1"}
-    command = [sys.executable, "-m", "bertnas_jax.train.plan_process", json.dumps(dataclasses.asdict(config))]
+    command = [sys.executable, "-m", "bertnas_jax.train.plan_process", topology, config_to_json(config)]
     done = subprocess.run(command, env=environment, capture_output=True, text=True)
     if done.returncode:
-        raise RuntimeError(f"libtpu must compile the step for {config.topology}, got:\n{done.stderr[-4000:]}")
+        raise RuntimeError(f"libtpu must compile the step for {topology}, got:\n{done.stderr[-4000:]}")
     answer = json.loads(done.stdout.splitlines()[-1])
     if "error" in answer:
         raise ValueError(answer["error"])
@@ -154,7 +116,8 @@ def describe_plan(plan: Plan) -> str:
     collectives = ", ".join(f"{kind} {size / 1e6:,.1f} MB" for kind, size in plan.collective_bytes.items()) or "none"
     lines = [
         f"{plan.model} supernet on {plan.topology}: {plan.chips} chips, mesh data={plan.mesh[0]} fsdp={plan.mesh[1]} tensor={plan.mesh[2]}",
-        f"  batch              {plan.rows:,} x {plan.seq_len} tokens, {plan.subnets} subnets a step, each priced as the largest, blocks in {COMPUTE_DTYPE}",
+        f"  batch              {plan.rows:,} x {plan.seq_len} tokens, {plan.subnets} subnets a step, each priced as the largest, blocks in {plan.compute_dtype}",
+        f"  losses             {plan.losses}",
         f"  memory per chip    {gb:.2f} GB of {chip.memory_gb} GB{'' if gb <= chip.memory_gb else ': DOES NOT FIT'}",
         f"  model FLOPs        {plan.model_flops / 1e12:,.1f} TFLOP a step",
         f"  collectives        {collectives} sent a step and device",
@@ -172,12 +135,21 @@ def describe_plan(plan: Plan) -> str:
     return "\n".join(lines)
 
 
-def print_plans(topology: str, mesh: MeshConfig) -> None:
-    """Prints the plans of the BERT-base and the BERT-large supernet; each is minutes of compilation.
+def describe_losses(config: SupernetTrainConfig) -> str:
+    """The losses that are not left out, with their weights."""
+    soft = "the largest subnet's logits" if config.distill_from == "largest" else "the teacher's logits"
+    of_logits = ((config.label_weight, "labels"), (1 - config.label_weight, soft))
+    weighted = [(config.output_weight * share, name) for share, name in of_logits]
+    weighted += [(config.hidden_weight, "hidden states"), (config.attention_weight, "query-key relations"), (config.value_weight, "value relations")]
+    return ", ".join(f"{weight:g} {name}" for weight, name in weighted if weight)
+
+
+def print_plans(topology: str, configs: list[SupernetConfig]) -> None:
+    """Prints the plan of each run's step; each is minutes of compilation.
 
     Raises:
       ValueError: as `plan`.
     """
-    for config in [PlanConfig(topology, model, mesh) for model in TEACHERS]:
-        print(f"compiling the {config.model} supernet's step for {topology} ...", file=sys.stderr, flush=True)
-        print(describe_plan(plan(config)), flush=True)
+    for config in configs:
+        print(f"compiling the step of {config.checkpoint}'s supernet for {topology} ...", file=sys.stderr, flush=True)
+        print(describe_plan(plan(topology, config)), flush=True)

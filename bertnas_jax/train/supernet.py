@@ -5,14 +5,16 @@ from __future__ import annotations
 import dataclasses
 import functools
 import pathlib
+from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
+import optax
 from jax.sharding import Mesh
 
 from bertnas_jax.data import Batch
 from bertnas_jax.space import Subnet
-from bertnas_jax.supernet import SharedWeights, Supernet
+from bertnas_jax.supernet import SharedWeights, SubnetCode, Supernet
 from bertnas_jax.train.config import SupernetTrainConfig
 from bertnas_jax.train.feed import Feed
 from bertnas_jax.train.fine_tune import as_arrays
@@ -24,7 +26,7 @@ from bertnas_jax.train.progress import Told
 from bertnas_jax.train.sandwich import sandwich, stack_codes
 from bertnas_jax.train.sandwich_gradient import sandwich_gradient
 from bertnas_jax.train.sharding import train_on
-from bertnas_jax.train.step import LossAndGradient, make_step
+from bertnas_jax.train.step import LossAndGradient, Step, make_step
 from bertnas_jax.train.subnet_gradient import Width, behind_lookup, by_width
 
 
@@ -52,22 +54,20 @@ def train_supernet(
     """
     if config.needs_soft_labels and teacher_logits is None:
         raise ValueError("teacher_logits must be given for soft labels, got None; predict the training split, or set output_weight=0")
-    objective = Objective(dataclasses.replace(supernet, compute_dtype=config.compute_dtype), config, feed.is_regression)
     num_steps = feed.num_steps(config.epochs)
+    objective, optimizer, compiled = supernet_step(supernet, config, feed.is_regression, num_steps)
 
     def subnets_of(step: int) -> tuple[Subnet, ...]:
         return sandwich(supernet.space, num_random, seed, step)
 
     def args_of(step: int, batch: Batch) -> tuple:
-        codes = stack_codes(supernet.space, subnets_of(step))
-        soft = teacher_logits[batch.index] if config.needs_soft_labels else None
-        return codes, as_arrays(batch), soft, weights if objective.wanted else None
+        soft = None if teacher_logits is None else teacher_logits[batch.index]
+        return step_args(objective, stack_codes(supernet.space, subnets_of(step)), as_arrays(batch), soft, weights)
 
-    optimizer = make_optimizer(config, num_steps)
     run = Run(
         title="supernet",
         num_steps=num_steps,
-        step=make_step(step_gradient(objective), optimizer),
+        step=compiled,
         batches=lambda part: feed.train_batches(seed, num_steps, part),
         args_of=args_of,
         told=Told(
@@ -79,6 +79,24 @@ def train_supernet(
         checkpoint_seconds=config.checkpoint_seconds,
     )
     return train_on(mesh, supernet.space.teacher, run, objective.trained(weights), optimizer).shared
+
+
+def supernet_step(
+    supernet: Supernet, config: SupernetTrainConfig, regression: bool, num_steps: int
+) -> tuple[Objective, optax.GradientTransformation, Step]:
+    """The objective and the optimizer of a training of `num_steps` steps, and its compiled step, which takes `step_args`.
+
+    Raises:
+      ValueError: the configuration does not fit the space.
+    """
+    objective = Objective(dataclasses.replace(supernet, compute_dtype=config.compute_dtype), config, regression)
+    optimizer = make_optimizer(config, num_steps)
+    return objective, optimizer, make_step(step_gradient(objective), optimizer)
+
+
+def step_args(objective: Objective, codes: SubnetCode, batch: dict[str, Any], soft: Any, weights: SharedWeights) -> tuple:
+    """What a step takes after its state: soft labels [B, C] and the fixed teacher's weights are None if no loss reads them."""
+    return codes, batch, soft if objective.config.needs_soft_labels else None, weights if objective.wanted else None
 
 
 def step_gradient(objective: Objective) -> LossAndGradient:

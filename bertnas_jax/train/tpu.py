@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 
 
 @dataclasses.dataclass(frozen=True)
@@ -37,3 +38,13 @@ def chip_of(topology: str) -> Chip:
     if generation not in CHIPS or not colon or not all(size.isdecimal() for size in shape.split("x")):
         raise ValueError(f"topology must be one of {', '.join(CHIPS)} with a shape, got {topology!r}; e.g. v5e:16x16 or v4:2x2x1")
     return CHIPS[generation]
+
+
+def chips_of(topology: str) -> int:
+    """How many chips a topology's name says.
+
+    Raises:
+      ValueError: as `chip_of`.
+    """
+    chip_of(topology)
+    return math.prod(map(int, topology.partition(":")[2].split("x")))

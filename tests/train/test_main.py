@@ -169,6 +169,7 @@ def test_help_teaches():
         (["--coordinator=127.0.0.1:1", "--num_processes=2", "--process_id=1", "--join_s=1"], "process 1 must meet the other 1 of 2 within join_s=1 s"),
         (["--coordinator=auto"], "coordinator must be an address that process 0 can wait at, or auto where the surroundings name it, got 'auto'"),
         (["--plan=v9:2x2"], "topology must be one of v4, v5e, v5p, v6e with a shape, got 'v9:2x2'"),
+        (["--plan=v5e:2x2", "--process_id=0", "--join_s=5"], "plan must be made by one process, got ProcessConfig("),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
