@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from bertnas_jax.report import figures
+from bertnas_jax.report.front_rows import rows_of_front
+from bertnas_jax.report.intervals import Interval, share_interval
 from bertnas_jax.report.results import Point, RunResults
 from bertnas_jax.report.summary import Summary
 
@@ -42,15 +44,49 @@ def winner_end(summary: Summary) -> tuple[float, float]:
     return summary.winner_latency.median_ms, figures.plotted(summary.winner.metric, summary.winner.value)
 
 
-def winner_interval(summary: Summary) -> tuple[float, float] | None:
-    """Where its latency is in 90 % of cases, of a simulated one."""
+def winner_interval(summary: Summary) -> Interval:
+    """Where its latency is: of a simulated one in 90 % of cases, of a measured one from the median of its runs to their 90th percentile."""
     latency = summary.winner_latency
-    return None if latency.source == "measured" else (latency.low_ms, latency.high_ms)
+    return (latency.median_ms, latency.p90_ms) if latency.source == "measured" else (latency.low_ms, latency.high_ms)
+
+
+def winner_score_interval(summary: Summary) -> Interval | None:
+    """Where its score is in 90 % of cases, by all of the dev examples; None of scores that are no share of them."""
+    if summary.winner.metric != "accuracy":
+        return None
+    low, high = share_interval(summary.winner.value, summary.task.dev_examples)
+    return figures.plotted("accuracy", low), figures.plotted("accuracy", high)
 
 
 def winner_end_label(summary: Summary) -> str:
-    source = summary.winner_latency.source
-    return f"winner, final and {source}" + (" (line: 90 % of cases)" if source == "simulated" else "")
+    return f"winner, final and {summary.winner_latency.source}"
+
+
+Segment = tuple[Interval, Interval]
+
+
+def bars(run: RunResults) -> list[Segment]:
+    """The intervals of the front as lines, each from x to x and from y to y: a latency's at the point's score, a score's at its price."""
+    found, metric = [], run.summary.task.metric
+    for row in rows_of_front(run):
+        x, y = row.point.latency_ms, figures.plotted(metric, row.point.accuracy)
+        if row.latency.interval_ms:
+            found.append((row.latency.interval_ms, (y, y)))
+        if row.accuracy:
+            low, high = (figures.plotted(metric, end) for end in row.accuracy)
+            found.append(((x, x), (low, high)))
+    return found
+
+
+def winner_bars(summary: Summary) -> list[Segment]:
+    """The same of the winner's end."""
+    (x, y), scores = winner_end(summary), winner_score_interval(summary)
+    return [(winner_interval(summary), (y, y)), *([((x, x), scores)] if scores else [])]
+
+
+def ends(segments: Sequence[Segment], axis: int) -> list[float]:
+    """Where lines end on an axis, 0 for x."""
+    return [end for segment in segments for end in segment[axis]]
 
 
 def budget_label(summary: Summary) -> str:
@@ -71,14 +107,14 @@ def teacher_x(summary: Summary) -> float | None:
 
 
 def x_range(run: RunResults) -> tuple[float, float]:
-    """Every Subnet, the winner's end and the budget, with some air; the teacher may lie beyond."""
-    shown = [*xs(run.evaluated), *xs(run.uniform), winner_end(run.summary)[0], *(winner_interval(run.summary) or ())]
-    shown.append(run.summary.budget.first.latency_ms)
-    return _padded(shown)
+    """Every Subnet, the winner's end, their bars and the budget, with some air; the teacher may lie beyond."""
+    drawn = ends([*bars(run), *winner_bars(run.summary)], 0)
+    return _padded([*xs(run.evaluated), *xs(run.uniform), *drawn, run.summary.budget.first.latency_ms])
 
 
 def y_range(run: RunResults) -> tuple[float, float]:
-    return _padded([*ys(run, run.evaluated), *ys(run, run.uniform), winner_end(run.summary)[1], teacher_y(run.summary)])
+    drawn = ends([*bars(run), *winner_bars(run.summary)], 1)
+    return _padded([*ys(run, run.evaluated), *ys(run, run.uniform), *drawn, teacher_y(run.summary)])
 
 
 def _padded(values: Sequence[float]) -> tuple[float, float]:

@@ -28,6 +28,7 @@ def _traces(run: RunResults) -> list[go.Scatter]:
     return [
         _points(run, beaten, "evaluated", {"color": front.GREY, "size": 7, "opacity": 0.7}),
         _points(run, run.uniform, "uniformly shrunk", {"color": front.ORANGE, "size": 9, "symbol": "square-open", "line": {"width": 2}}),
+        _bars(front.bars(run), front.BLUE),
         _points(run, run.front, "front", {"color": front.BLUE, "size": 9}, line={"color": front.BLUE, "width": 2, "shape": "hv"}),
         go.Scatter(
             x=[start.latency_ms, winner_x],
@@ -38,8 +39,17 @@ def _traces(run: RunResults) -> list[go.Scatter]:
             showlegend=False,
         ),
         _points(run, [start], "winner in the search", {"color": front.VERMILLION, "size": 15, "symbol": "star-open", "line": {"width": 2}}),
+        _bars(front.winner_bars(run.summary), front.VERMILLION),
         _winner_end(run, winner_x, winner_y),
     ]
+
+
+def _bars(segments: Sequence[front.Segment], colour: str) -> go.Scatter:
+    """One line in parts, each with a stroke at both ends: a None parts them."""
+    ends = [[end for segment in segments for end in (*segment[axis], None)] for axis in (0, 1)]
+    strokes = [stroke for x, _ in segments for stroke in 3 * ["line-ew-open" if x[0] == x[1] else "line-ns-open"]]
+    style = {"line": {"color": colour, "width": 1.5}, "marker": {"color": colour, "symbol": strokes, "size": 8}}
+    return go.Scatter(x=ends[0], y=ends[1], mode="lines+markers", opacity=0.6, hoverinfo="skip", showlegend=False, **style)
 
 
 def _points(run: RunResults, points: Sequence[Point], name: str, marker: dict, line: dict | None = None) -> go.Scatter:
@@ -57,9 +67,7 @@ def _points(run: RunResults, points: Sequence[Point], name: str, marker: dict, l
 
 def _winner_end(run: RunResults, x: float, y: float) -> go.Scatter:
     name = front.winner_end_label(run.summary)
-    low, high = front.winner_interval(run.summary) or (x, x)
     return go.Scatter(
-        error_x={"type": "data", "symmetric": False, "array": [high - x], "arrayminus": [x - low], "visible": low < high},
         x=[x],
         y=[y],
         mode="markers",

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import io
+import textwrap
 
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from bertnas_jax.report import front
+from bertnas_jax.report.front_rows import intervals_told
 from bertnas_jax.report.labels import price_label
 from bertnas_jax.report.results import RunResults
 
 _INCHES, _DPI = (12.0, 7.5), 100  # 1200 x 750 pixels
+_LINE = 150  # characters of small print that fit them
 
 
 def front_png(run: RunResults) -> bytes:
@@ -23,6 +26,7 @@ def front_png(run: RunResults) -> bytes:
     _draw_lines(axes, run)
     axes.set_xlabel(f"{front.X_TITLE}, that of a sub-network by the {price_label(run.summary.budget.first)}", fontsize=13)
     axes.set_ylabel(front.y_title(run.summary), fontsize=13)
+    figure.supxlabel(textwrap.fill(intervals_told(run), _LINE), fontsize=10, color=front.INK)
     axes.set_xlim(front.x_range(run))
     axes.set_ylim(front.y_range(run))
     axes.grid(color=front.GRID)
@@ -44,8 +48,9 @@ def _draw_subnets(axes: Axes, run: RunResults) -> None:
     axes.step(front.xs(run.front), front.ys(run, run.front), where="post", color=front.BLUE, marker="o", label="front")
     axes.plot([start.latency_ms, end[0]], [start_y, end[1]], color=front.VERMILLION, linestyle=":")
     axes.scatter(start.latency_ms, start_y, s=260, marker="*", edgecolors=front.VERMILLION, **hollow, zorder=4, label="winner in the search")
-    if interval := front.winner_interval(run.summary):
-        axes.hlines(end[1], *interval, color=front.VERMILLION, linewidth=2)
+    for segments, colour in ((front.bars(run), front.BLUE), (front.winner_bars(run.summary), front.VERMILLION)):
+        for x, y in segments:
+            axes.plot(x, y, color=colour, linewidth=1.5, alpha=0.6, marker="_" if x[0] == x[1] else "|", markersize=9)
     axes.scatter(*end, s=260, marker="*", color=front.VERMILLION, zorder=4, label=front.winner_end_label(run.summary))
 
 

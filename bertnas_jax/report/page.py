@@ -10,6 +10,7 @@ from bertnas_jax.report.budget import Limit
 from bertnas_jax.report.deploy import deploy_steps
 from bertnas_jax.report.dtypes import best_dtypes_sentence, dtype_table
 from bertnas_jax.report.front_plot import front_html
+from bertnas_jax.report.front_rows import intervals_told
 from bertnas_jax.report.html_table import facts_html
 from bertnas_jax.report.labels import limit_label, price_label
 from bertnas_jax.report.methods_plot import methods_html
@@ -94,7 +95,7 @@ def _front(run: RunResults) -> str:
     note = (
         f"Each point is a sub-network: its latency is the sum of its kernels' latencies on {limit_label(run.summary.budget.first)}, its "
         "score that by the shared weights on a part of the dev split. The filled star is the winner after its own "
-        "fine-tuning, on all of dev. Point at one for its sizes."
+        f"fine-tuning, on all of dev. {intervals_told(run)} Point at one for its sizes."
     )
     absent = "<noscript><p>The plot needs JavaScript; pareto.png beside this file shows the same.</p></noscript>"
     return _section("Score against latency", _note(note), front_html(run), absent)

@@ -7,6 +7,7 @@ import io
 import pathlib
 
 from bertnas_jax.report.front_png import front_png
+from bertnas_jax.report.front_rows import FrontRow, front_rows
 from bertnas_jax.report.page import page
 from bertnas_jax.report.read_run import read_run
 from bertnas_jax.report.results import RunResults
@@ -32,9 +33,19 @@ def write_report(folder: pathlib.Path) -> str:
     return table
 
 
+_HEAD = ("subnet", "accuracy", "accuracy_low", "accuracy_high", "latency_ms", "measured_ms", "low_ms", "high_ms", "source", "on_front")
+
+
 def _front_csv(run: RunResults) -> str:
+    """A row an evaluated Subnet; what is not known is empty."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(("subnet", "accuracy", "latency_ms", "on_front"))
-    writer.writerows((point.subnet.describe(), point.accuracy, point.latency_ms, point.on_front) for point in run.evaluated)
+    writer.writerow(_HEAD)
+    writer.writerows(map(_csv_row, front_rows(run)))
     return text.getvalue()
+
+
+def _csv_row(row: FrontRow) -> tuple:
+    point, latency, nothing = row.point, row.latency, (None, None)
+    scores, latencies = (point.accuracy, *(row.accuracy or nothing)), (point.latency_ms, latency.measured_ms, *(latency.interval_ms or nothing))
+    return (point.subnet.describe(), *scores, *latencies, latency.source, point.on_front)

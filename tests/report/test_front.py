@@ -7,6 +7,7 @@ import pytest
 from bertnas_jax.report import front
 from bertnas_jax.report.front_plot import front_html
 from bertnas_jax.report.front_png import front_png
+from bertnas_jax.report.front_rows import intervals_told, rows_of_front
 from bertnas_jax.report.read_run import read_run
 from tests.report.run_folders import PHONE_FINALISTS, for_phones, write_run
 
@@ -44,10 +45,20 @@ def test_png_is_1200_by_750(run):
     assert (int.from_bytes(header[:4], "big"), int.from_bytes(header[4:], "big")) == (1200, 750)
 
 
-def test_the_interval_of_a_simulated_winner_is_drawn(run, tmp_path):
+def test_a_simulated_front_is_drawn_with_its_intervals(run, tmp_path):
     phone = read_run(write_run(tmp_path / "run", finalists=PHONE_FINALISTS, **for_phones()))
-    assert front.winner_interval(phone.summary) == (22.5, pytest.approx(27.5)) and front.winner_interval(run.summary) is None
+    assert front.winner_interval(phone.summary) == (22.5, pytest.approx(27.5)) and front.winner_interval(run.summary) == (8.0, 8.5)
     assert front.x_range(phone)[1] > 30.0
     drawn = front_html(phone)
-    assert re.search(r'"error_x":\{"array":\[2\.5[0-9]*\],"arrayminus":\[2\.5\]', drawn) and "(line: 90 % of cases)" in drawn
-    assert front_png(phone) != front_png(run)
+    for ends in ("22.5,27.5[0-9]*,null", "7.1[0-9]*,8.69[0-9]*,null,7.9,7.9,null"):
+        assert re.search(rf'"x":\[{ends}', drawn), ends
+    assert "the simulator's interval" in intervals_told(phone) and front_png(phone) != front_png(run)
+
+
+def test_bars_are_those_of_the_rows_and_within_the_picture(run):
+    (low, high), (bottom, top) = front.x_range(run), front.y_range(run)
+    drawn, rows = front.bars(run), rows_of_front(run)
+    assert [x for x, (y, other) in drawn if y == other] == [row.latency.interval_ms for row in rows]
+    assert [y for (x, other), y in drawn if x == other] == [pytest.approx(tuple(100 * end for end in row.accuracy)) for row in rows]
+    for x, y in [*drawn, *front.winner_bars(run.summary)]:
+        assert low < x[0] <= x[1] < high and bottom < y[0] <= y[1] < top

@@ -5,6 +5,8 @@ import pytest
 
 import bertnas_jax.report.write as write
 from bertnas_jax.report import write_report
+from bertnas_jax.report.front_rows import front_rows
+from bertnas_jax.report.read_run import read_run
 from tests.report.run_folders import OTHER, SLOW, WINNER, write_run
 
 WRITTEN = {"report.html", "pareto.png", "pareto.csv"}
@@ -19,12 +21,15 @@ def test_three_files_are_written_and_the_table_returned(tmp_path):
     assert (folder / "report.html").read_text(encoding="utf-8").endswith("</html>\n")
     assert (folder / "pareto.png").read_bytes().endswith(b"IEND\xaeB`\x82")
     with (folder / "pareto.csv").open(newline="") as file:
-        assert list(csv.reader(file)) == [
-            ["subnet", "accuracy", "latency_ms", "on_front"],
-            [SLOW.describe(), "0.7", "7.0", "False"],
-            [WINNER.describe(), "0.8", "7.9", "True"],
-            [OTHER.describe(), "0.75", "4.0", "True"],
-        ]
+        slow, winner, other = csv.DictReader(file)
+    assert list(winner) == ["subnet", "accuracy", "accuracy_low", "accuracy_high", "latency_ms", "measured_ms", "low_ms", "high_ms", "source", "on_front"]
+    assert [row["subnet"] for row in (slow, winner, other)] == [one.describe() for one in (SLOW, WINNER, OTHER)]
+    assert (winner["accuracy"], winner["latency_ms"], winner["measured_ms"], winner["low_ms"], winner["high_ms"]) == ("0.8", "7.9", "8.0", "8.0", "8.5")
+    assert (winner["source"], slow["source"]) == ("measured", "priced by measured kernels") and slow["measured_ms"] == ""
+    assert [row["on_front"] for row in (slow, winner, other)] == ["False", "True", "True"]
+    for row, told in zip((slow, winner, other), front_rows(read_run(folder)), strict=True):
+        assert (float(row["accuracy_low"]), float(row["accuracy_high"])) == told.accuracy
+        assert (float(row["low_ms"]), float(row["high_ms"])) == told.latency.interval_ms
 
 
 def test_a_broken_run_leaves_the_old_report(tmp_path):
