@@ -93,16 +93,22 @@ def test_a_product_that_overwrites_its_residual_computes_what_jax_does(name, tmp
     np.testing.assert_array_equal(one, two, "threads must not change results")
 
 
-def test_the_example_prints_the_logits(folder, tmp_path):
-    copied = tmp_path / "c"
-    shutil.copytree(folder, copied)
-    program = compile_program(host_target(), copied)
-    done = subprocess.run([program, copied / WEIGHTS_FILE, "5", "6", "7"], check=True, capture_output=True, text=True)
+@pytest.mark.parametrize("name", ["host", ANDROID_ARM64])
+def test_the_example_prints_the_logits(name, folder, tmp_path):
+    """example.c as it stands in the folder, compiled and run: here, and under qemu-aarch64."""
+    emulator, target, copied = [], named_target(name), tmp_path / "c"
+    if name == "host":
+        shutil.copytree(folder, copied)
+    else:
+        emulator = arm64_emulator()
+        write_c_library(bert(), [8, L], target, copied)
+    command = [*emulator, compile_program(target, copied), copied / WEIGHTS_FILE]
+    done = subprocess.run([*command, "5", "6", "7"], check=True, capture_output=True, text=True)
     ids = np.zeros((1, L), np.int32)
     ids[0, :3] = 5, 6, 7
     expected = bert()(jnp.asarray(ids), jnp.asarray((ids > 0).astype(np.int32)), jnp.zeros_like(ids))
     np.testing.assert_allclose(np.array(done.stdout.split(), np.float32)[None], expected, rtol=0, atol=1e-4)
-    failed = subprocess.run([program, copied / WEIGHTS_FILE, str(VOCAB_SIZE)], capture_output=True, text=True)
+    failed = subprocess.run([*command, str(VOCAB_SIZE)], capture_output=True, text=True)
     assert failed.returncode == BAD_ID and "within the vocabulary" in failed.stderr
 
 
