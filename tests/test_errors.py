@@ -1,8 +1,14 @@
 import errno
 import json
 
+import jax
+import jax.numpy as jnp
+import numpy as np
 import pytest
+from tvm import relax
 
+from bertnas_jax.compiler import jaxpr_to_relax
+from bertnas_jax.compiler.vector_math import VECTOR_MATH
 from bertnas_jax.errors import USER_ERROR, explained
 from bertnas_jax.space import Subnet
 
@@ -17,6 +23,14 @@ def test_our_own_message_is_shown_alone(capsys):
 def test_a_librarys_error_keeps_its_traceback():
     with pytest.raises(json.JSONDecodeError), explained():
         json.loads("{")
+
+
+def test_our_message_is_shown_alone_though_it_passed_through_tvm(capsys):
+    x = np.ones(4, np.float16)
+    module = jaxpr_to_relax(jnp.exp, jax.ShapeDtypeStruct(x.shape, x.dtype), names=["x"])
+    with pytest.raises(SystemExit), explained():
+        relax.transform.LegalizeOps(VECTOR_MATH)(module)
+    assert capsys.readouterr().err.startswith("error: exp must be of float32, got float16")
 
 
 def test_a_full_disk_says_what_to_do(capsys):

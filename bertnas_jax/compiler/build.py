@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import pathlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 
 import jax
 import jax.numpy as jnp
@@ -13,15 +12,14 @@ import numpy as np
 import tvm
 from tvm import relax
 
-from bertnas_jax.compiler.jaxpr_to_relax import UnknownPrimitiveError, jaxpr_to_relax
+from bertnas_jax.compiler.jaxpr_to_relax import jaxpr_to_relax
 from bertnas_jax.compiler.length_buckets import LENGTHS, function_of, least_length, merge_lengths
 from bertnas_jax.compiler.pipeline import lower
 from bertnas_jax.compiler.precision import Precision
 from bertnas_jax.compiler.quiet import without_scope_messages
 from bertnas_jax.compiler.runtime_passes import runtime_passes
-from bertnas_jax.compiler.schedule_kernels import UnknownKernelError
 from bertnas_jax.compiler.stack_tiles import lowering_name
-from bertnas_jax.space import Subnet
+from bertnas_jax.compiler.subnet_name import SUBNET, naming, subnet_of
 from bertnas_jax.whole_file import whole
 
 INPUTS = ("input_ids", "attention_mask", "token_type_ids")
@@ -30,45 +28,30 @@ INPUTS = ("input_ids", "attention_mask", "token_type_ids")
 def trace_model(model: Callable, seq_len: int) -> tvm.IRModule:
     """The model at batch 1 and a fixed length as primitive Relax operators, weights as constants.
 
-    `model(input_ids, attention_mask, token_type_ids)` maps int32 [1, L] to logits [1, C].
+    `model(input_ids, attention_mask, token_type_ids)` maps int32 [1, L] to logits [1, C]. The module knows the model's Subnet,
+    if it has one, so that errors of what is done to it name that.
+
+    Raises:
+      NotImplementedError: an operator of the model has no translation.
     """
     if seq_len < 1:
         raise ValueError(f"seq_len must be at least 1, got {seq_len}; use the length the task is padded to")
-    ids = jax.ShapeDtypeStruct((1, seq_len), jnp.int32)
-    return jaxpr_to_relax(lambda *inputs: model(*inputs), ids, ids, ids, names=INPUTS)
+    ids, subnet = jax.ShapeDtypeStruct((1, seq_len), jnp.int32), subnet_of(model)
+    with naming(subnet):
+        module = jaxpr_to_relax(lambda *inputs: model(*inputs), ids, ids, ids, names=INPUTS)
+    return module.with_attr(SUBNET, subnet) if subnet else module
 
 
 def compile_model(model: Callable, seq_len: int, target: tvm.target.Target, precision: Precision = "float32") -> CompiledModel:
     """The model compiled for the target, ready to run in this process."""
-    with _named(model):
-        return build(lower(trace_model(model, seq_len), target, precision=precision), target)
+    return build(lower(trace_model(model, seq_len), target, precision=precision), target)
 
 
 def compile_lengths(
     model: Callable, lengths: Sequence[int], target: tvm.target.Target, precision: Precision = "float32"
 ) -> CompiledModel:
     """The model compiled at several lengths: an input [1, longest] runs at the least that holds its last token."""
-    with _named(model):
-        return build(merge_lengths({length: lower(trace_model(model, length), target, precision=precision) for length in lengths}), target)
-
-
-@contextlib.contextmanager
-def _named(model: Callable) -> Iterator[None]:
-    """What its body raises of an operator or kernel that is not known names the model's Subnet too, if it has one."""
-    try:
-        yield
-    except (UnknownPrimitiveError, UnknownKernelError) as error:
-        subnet = _subnet_of(model)
-        if subnet is None:
-            raise
-        raise type(error)(f"{subnet.describe()}: {error}") from error
-
-
-def _subnet_of(model: Callable) -> Subnet | None:
-    try:
-        return model.config.subnet
-    except AttributeError:  # any function may be compiled
-        return None
+    return build(merge_lengths({length: lower(trace_model(model, length), target, precision=precision) for length in lengths}), target)
 
 
 def build(lowered: tvm.IRModule, target: tvm.target.Target) -> CompiledModel:

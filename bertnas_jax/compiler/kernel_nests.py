@@ -20,6 +20,7 @@ from bertnas_jax.compiler.products import Product, read_product, realized_blocks
 from bertnas_jax.compiler.region import element_bytes
 from bertnas_jax.compiler.schedule_kernels import schedule_kernels
 from bertnas_jax.compiler.statements import Statement, read_statements
+from bertnas_jax.compiler.subnet_name import naming, subnet_of_module
 from bertnas_jax.compiler.tuning import Tuning
 
 
@@ -55,7 +56,7 @@ def describe_kernels(
     """
     if tuning is not None:
         tuning.check(str(target.attrs["mcpu"]))
-    with tuning or contextlib.nullcontext(), target:
+    with naming(subnet_of_module(module)), tuning or contextlib.nullcontext(), target:
         fused = fuse(module, target, without, precision)
         scheduled = schedule_kernels(fused)
         lowered = apply(instruction_passes(), scheduled)

@@ -12,6 +12,7 @@ from bertnas_jax.compiler.kernel_object import kernels_of, packed_parts
 from bertnas_jax.compiler.opencl_source import distinct_kernels
 from bertnas_jax.compiler.pipeline import apply, fuse, gpu_schedule_passes
 from bertnas_jax.compiler.program import Argument, Launch, Place, Program, TensorType
+from bertnas_jax.compiler.subnet_name import naming, subnet_of_module
 
 _DEVICE_FUNCTION = 2  # tvm.ir.CallingConv.DEVICE_KERNEL_LAUNCH
 _DIMENSIONS = ("x", "y", "z")
@@ -38,7 +39,7 @@ class GpuFunction:
 def lower_opencl(module: tvm.IRModule, target: tvm.target.Target, without: Collection[str] = ()) -> tvm.IRModule:
     """The module fused as for a CPU, and scheduled for the GPU; `without` as for `fuse`."""
     fused = fuse(module, target, without)
-    with target:
+    with naming(subnet_of_module(module)), target:
         return apply(gpu_schedule_passes(), fused)
 
 

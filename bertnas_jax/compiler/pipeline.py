@@ -28,6 +28,7 @@ from bertnas_jax.compiler.schedule_gpu import schedule_gpu
 from bertnas_jax.compiler.schedule_kernels import schedule_kernels
 from bertnas_jax.compiler.shuffle_transposes import shuffle_transposes
 from bertnas_jax.compiler.sink_division import sink_division
+from bertnas_jax.compiler.subnet_name import naming, subnet_of_module
 from bertnas_jax.compiler.vector_math import BYTE_MATH, VECTOR_MATH
 
 
@@ -90,13 +91,13 @@ def gpu_schedule_passes() -> list[Pass]:
 
 def fuse(module: tvm.IRModule, target: tvm.target.Target, without: Collection[str] = (), precision: Precision = "float32") -> tvm.IRModule:
     """The module with every kernel fused, weights packed for the target, and none scheduled; `without` leaves out what `OPTIONAL` names."""
-    with target:
+    with naming(subnet_of_module(module)), target:
         return apply([*rewrite_passes(without, precision), *fusion_passes(without)], module)
 
 
 def lower(module: tvm.IRModule, target: tvm.target.Target, without: Collection[str] = (), precision: Precision = "float32") -> tvm.IRModule:
     """The module with every kernel fused and scheduled for the target; `without` as for `fuse`."""
-    with target:
+    with naming(subnet_of_module(module)), target:
         return apply([*rewrite_passes(without, precision), *fusion_passes(without), *schedule_passes()], module)
 
 

@@ -90,8 +90,10 @@ def _own_loops(schedule: s_tir.Schedule, block: SBlockRV) -> list[LoopRV]:
 
 
 def vectorize_last(schedule: s_tir.Schedule, block: SBlockRV) -> None:
-    """Runs the block's last loop in vectors."""
-    loop = schedule.get_loops(block)[-1]
+    """Runs the block's last loop in vectors; a single number has none."""
+    if not (loops := schedule.get_loops(block)):
+        return
+    loop = loops[-1]
     lanes = largest_divisor(extent(schedule, loop), vector_unit().widths)
     if lanes > 1:
         schedule.vectorize(schedule.split(loop, [None, lanes])[1])

@@ -3,8 +3,26 @@ import types
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from tvm import relax, te
 
-from bertnas_jax.compiler import UnknownPrimitiveError, compile_lengths, compile_model, host_target, load_compiled, num_threads, set_num_threads, trace_model
+from bertnas_jax.compiler import (
+    UnknownKernelError,
+    UnknownPrimitiveError,
+    compile_lengths,
+    compile_model,
+    describe_kernels,
+    host_target,
+    load_compiled,
+    lower,
+    num_threads,
+    set_num_threads,
+    trace_model,
+)
+from bertnas_jax.compiler.opencl import lower_opencl
+from bertnas_jax.compiler.subnet_name import SUBNET
+from bertnas_jax.compiler.targets import ANDROID_ARM64, ANDROID_OPENCL, named_target
+from bertnas_jax.export.c_library import write_c_library
+from bertnas_jax.export.opencl_files import write_opencl
 from bertnas_jax.space import Subnet
 
 # float32 sums of a few hundred terms in another order, through LayerNorm: errors stay near 1e-6.
@@ -77,16 +95,59 @@ def test_a_length_of_zero_is_refused(make_bert):
         trace_model(make_bert(), 0)
 
 
-class _OfAnUnknownOperator:
-    """Whatever has a Subnet, with an operator that no pass knows."""
+OPERATORS = {
+    "no translation": (lambda ids: jnp.cumsum(ids, axis=1), UnknownPrimitiveError, "a primitive must be one the compiler knows, got cumsum"),
+    "no translation of this form": (lambda ids: jnp.take(np.eye(4), ids.astype(int), axis=0), NotImplementedError, "gather must be table"),
+    "no polynomial": (lambda ids: jnp.exp(ids.astype(jnp.float16)), RuntimeError, "exp must be of float32, got float16"),
+}
+COMPILERS = {
+    "one length": lambda model, folder: compile_model(model, 8, host_target()),
+    "lengths": lambda model, folder: compile_lengths(model, [4, 8], host_target()),
+    "a C library": lambda model, folder: write_c_library(model, [8], host_target(), folder / "c"),
+    "OpenCL": lambda model, folder: write_opencl(model, [8], named_target(ANDROID_OPENCL), folder / "opencl"),
+    "nests": lambda model, folder: describe_kernels(trace_model(model, 8), named_target(ANDROID_ARM64)),
+}
 
-    config = types.SimpleNamespace(subnet=Subnet.uniform(1, 32, 2, 48))
+
+class _Of:
+    """Whatever has a Subnet, with an operator on its ids."""
+
+    def __init__(self, operator):
+        self.config = types.SimpleNamespace(subnet=Subnet.uniform(1, 32, 2, 48), num_outputs=8)
+        self._operator = operator
 
     def __call__(self, input_ids, attention_mask, token_type_ids):
-        return jnp.cumsum(input_ids.astype(jnp.float32), axis=1)
+        return self._operator(input_ids.astype(jnp.float32))
 
 
-@pytest.mark.parametrize("compile_it", [lambda model: compile_model(model, 8, host_target()), lambda model: compile_lengths(model, [4, 8], host_target())])
-def test_an_operator_that_is_not_known_is_named_with_the_subnet(compile_it):
-    with pytest.raises(UnknownPrimitiveError, match="D32-H16-N2-F48: a primitive must be one the compiler knows, got cumsum"):
-        compile_it(_OfAnUnknownOperator())
+@pytest.mark.parametrize("compile_it", COMPILERS.values(), ids=COMPILERS)
+@pytest.mark.parametrize(("operator", "kind", "message"), OPERATORS.values(), ids=OPERATORS)
+def test_an_operator_that_is_not_known_is_named_with_the_subnet(operator, kind, message, compile_it, tmp_path):
+    with pytest.raises(kind, match=f"^D32-H16-N2-F48: {message}"):
+        compile_it(_Of(operator), tmp_path)
+
+
+def test_a_kernel_that_no_schedule_knows_is_named_with_the_subnet():
+    def sums_of_sums(x):
+        row, other = (te.reduce_axis((0, 4)) for _ in range(2))
+        columns = te.compute((4,), lambda j: te.sum(x[row, j], axis=row), name="columns")
+        return te.compute((4,), lambda i: te.sum(columns[other] * x[other, i], axis=other), name="rows")
+
+    builder, x = relax.BlockBuilder(), relax.Var("x", relax.TensorType((4, 4), "float32"))
+    with builder.function("main", [x]):
+        with builder.dataflow():
+            result = builder.emit_output(builder.call_te(sums_of_sums, x))
+        builder.emit_func_output(result)
+    for compile_it in (lower, lower_opencl):
+        with pytest.raises(UnknownKernelError, match="^D32-H16-N2-F48: a kernel must be one of .*, got blocks columns, rows; add a schedule"):
+            compile_it(builder.get().with_attr(SUBNET, "D32-H16-N2-F48"), host_target())
+
+
+def test_a_function_of_no_subnet_is_named_by_its_operator_alone():
+    with pytest.raises(UnknownPrimitiveError, match="^a primitive must be one the compiler knows, got cumsum"):
+        trace_model(lambda ids, mask, types: jnp.cumsum(ids, axis=1), 8)
+
+
+def test_a_single_number_is_computed(run_compiled):
+    x = np.arange(12, dtype=np.float32).reshape(3, 4)
+    np.testing.assert_allclose(run_compiled(lambda x: jnp.sin(x).sum() + 1, x), np.sin(x).sum() + 1, rtol=1e-5)
