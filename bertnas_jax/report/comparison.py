@@ -18,7 +18,7 @@ class Contender:
     """A model to compare; None where a fact is not known.
 
     `value` is its own score on all of dev, `supernet_value` that by the shared weights on a part of
-    dev, and `table_ms` its price on the budget's first limit: only the same column may be compared.
+    dev, and `table_ms` its price by what the front is over: only the same column may be compared.
     """
 
     model: str
@@ -72,7 +72,7 @@ def _params_like(summary: Summary, subnet: Subnet) -> int | None:
 
 
 def latencies_of(summary: Summary, contender: Contender) -> tuple[Latency, ...]:
-    """Its latencies under the first limit's conditions, its runtime and dtype first."""
-    first = summary.budget.first
+    """Its latencies at the budget's place, its runtime and dtype first."""
+    place = summary.budget.place
     found = [one for one in summary.comparable if one.model == contender.model]
-    return tuple(sorted(found, key=lambda one: (one.runtime != first.runtime, one.dtype != first.dtype, one.source != "measured")))
+    return tuple(sorted(found, key=lambda one: (one.runtime != place.runtime, one.dtype != place.dtype, one.source != "measured")))

@@ -53,8 +53,8 @@ Steps = tuple[tuple[str, str], ...]
 def deploy_steps(run: RunResults) -> Steps:
     """What each piece of code is for, and the code; all but the last is for a shell or a Python in the run folder."""
     summary = run.summary
-    first = summary.budget.first
-    sizes = {"seq_len": summary.budget.seq_len, "threads": first.threads if first.evidence == "measured" else 1}
+    place = summary.budget.place
+    sizes = {"seq_len": summary.budget.seq_len, "threads": place.threads if place.evidence == "measured" else 1}
     return (
         ("Python, TFLite (in this run folder)", _TFLITE.format(**sizes)),
         ("Python, compiled by TVM for this kind of CPU", _TVM.format(**sizes)),

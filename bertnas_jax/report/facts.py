@@ -18,7 +18,8 @@ def key_figures(summary: Summary) -> list[tuple[str, str, str]]:
     """Name, value and context of what is asked first."""
     winner, teacher, latency = summary.winner, summary.teacher, summary.winner_latency
     score = figures.score(winner.metric, winner.value)
-    cost = f"{_spread(latency)}, budget {figures.milliseconds(summary.budget.first.latency_ms)} ms, {latency.source}"
+    limit = f"budget {figures.milliseconds(summary.budget.limits[0].latency_ms)} ms" if summary.budget.limits else "not limited"
+    cost = f"{_spread(latency)}, {limit}, {latency.source}"
     return [
         (figures.metric_style(winner.metric).label, score, f"teacher {figures.score(teacher.metric, teacher.value)}"),
         (f"latency, {backend_label(latency)}", f"{figures.milliseconds(latency.median_ms)} ms", cost),
@@ -58,7 +59,7 @@ def score_facts(run: RunResults) -> Facts:
 
 def _float32_fact(summary: Summary) -> Facts:
     """The winner's score in float32, where the budget is for other numbers."""
-    if all(limit.dtype == "float32" for limit in summary.budget.limits):
+    if all(place.dtype == "float32" for place in (summary.budget.place, *summary.budget.limits)):
         return []
     return [("winner in float32", figures.score(summary.task.metric, summary.winner.float32_value))]
 

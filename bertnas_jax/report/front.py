@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from bertnas_jax.report import figures
+from bertnas_jax.report.front_cost import front_cost
 from bertnas_jax.report.front_rows import rows_of_front
 from bertnas_jax.report.intervals import Interval, share_interval
 from bertnas_jax.report.results import Point, RunResults
@@ -13,8 +14,6 @@ from bertnas_jax.report.summary import Summary
 # Source: Okabe and Ito 2008, "Color Universal Design", the palette safe for colour-blind readers.
 BLUE, ORANGE, VERMILLION, GREEN = "#0072B2", "#E69F00", "#D55E00", "#009E73"
 GREY, INK, GRID = "#8A949E", "#1F2933", "#E4E7EB"
-
-X_TITLE = "latency (ms)"
 
 
 def y_title(summary: Summary) -> str:
@@ -40,14 +39,8 @@ def teacher_y(summary: Summary) -> float:
 
 
 def winner_end(summary: Summary) -> tuple[float, float]:
-    """Where the winner ends up: measured, with its final weights."""
-    return summary.winner_latency.median_ms, figures.plotted(summary.winner.metric, summary.winner.value)
-
-
-def winner_interval(summary: Summary) -> Interval:
-    """Where its latency is: of a simulated one in 90 % of cases, of a measured one from the median of its runs to their 90th percentile."""
-    latency = summary.winner_latency
-    return (latency.median_ms, latency.p90_ms) if latency.source == "measured" else (latency.low_ms, latency.high_ms)
+    """Where the winner ends up: measured, simulated or counted, with its final weights."""
+    return front_cost(summary).winner, figures.plotted(summary.winner.metric, summary.winner.value)
 
 
 def winner_score_interval(summary: Summary) -> Interval | None:
@@ -59,7 +52,7 @@ def winner_score_interval(summary: Summary) -> Interval | None:
 
 
 def winner_end_label(summary: Summary) -> str:
-    return f"winner, final and {summary.winner_latency.source}"
+    return f"winner, final and {front_cost(summary).evidence}"
 
 
 Segment = tuple[Interval, Interval]
@@ -80,8 +73,8 @@ def bars(run: RunResults) -> list[Segment]:
 
 def winner_bars(summary: Summary) -> list[Segment]:
     """The same of the winner's end."""
-    (x, y), scores = winner_end(summary), winner_score_interval(summary)
-    return [(winner_interval(summary), (y, y)), *([((x, x), scores)] if scores else [])]
+    (x, y), costs, scores = winner_end(summary), front_cost(summary).winner_interval, winner_score_interval(summary)
+    return [*([(costs, (y, y))] if costs else []), *([((x, x), scores)] if scores else [])]
 
 
 def ends(segments: Sequence[Segment], axis: int) -> list[float]:
@@ -90,31 +83,25 @@ def ends(segments: Sequence[Segment], axis: int) -> list[float]:
 
 
 def budget_label(summary: Summary) -> str:
-    return f"budget {figures.milliseconds(summary.budget.first.latency_ms)} ms"
+    front = front_cost(summary)
+    return f"budget {front.told(front.most)}"
 
 
 def teacher_label(summary: Summary) -> str:
-    """`teacher 83.5 %, 29.4 ms (TVM)`; without the latency if it is not known."""
-    text = f"teacher {figures.score(summary.teacher.metric, summary.teacher.value)}"
-    latency = summary.at_budget("teacher", summary.budget.first.runtime)
-    return text if latency is None else f"{text} at {figures.milliseconds(latency.median_ms)} ms ({latency.source})"
-
-
-def teacher_x(summary: Summary) -> float | None:
-    """The teacher's latency on the budget's runtime, None if it is not known."""
-    latency = summary.at_budget("teacher", summary.budget.first.runtime)
-    return None if latency is None else latency.median_ms
+    """`teacher 83.5 % at 29.4 ms (measured)`; without what it costs if that is not known."""
+    text, front = f"teacher {figures.score(summary.teacher.metric, summary.teacher.value)}", front_cost(summary)
+    return text if front.teacher is None else f"{text} at {front.told(front.teacher)} ({front.evidence})"
 
 
 def x_range(run: RunResults) -> tuple[float, float]:
     """Every Subnet, the winner's end, their bars and the budget, with some air; the teacher may lie beyond."""
     drawn = ends([*bars(run), *winner_bars(run.summary)], 0)
-    return _padded([*xs(run.evaluated), *xs(run.uniform), *drawn, run.summary.budget.first.latency_ms])
+    return _padded([*xs(run.evaluated), *xs(run.uniform), *drawn, winner_end(run.summary)[0], front_cost(run.summary).most])
 
 
 def y_range(run: RunResults) -> tuple[float, float]:
     drawn = ends([*bars(run), *winner_bars(run.summary)], 1)
-    return _padded([*ys(run, run.evaluated), *ys(run, run.uniform), *drawn, teacher_y(run.summary)])
+    return _padded([*ys(run, run.evaluated), *ys(run, run.uniform), *drawn, winner_end(run.summary)[1], teacher_y(run.summary)])
 
 
 def _padded(values: Sequence[float]) -> tuple[float, float]:

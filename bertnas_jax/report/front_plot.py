@@ -8,6 +8,7 @@ from html import escape
 import plotly.graph_objects as go
 
 from bertnas_jax.report import figures, front
+from bertnas_jax.report.front_cost import front_cost
 from bertnas_jax.report.labels import sizes_label
 from bertnas_jax.report.plot import layout, plot_html
 from bertnas_jax.report.results import Point, RunResults
@@ -78,22 +79,22 @@ def _winner_end(run: RunResults, x: float, y: float) -> go.Scatter:
     )
 
 
-def _hover(run: RunResults, name: str, value: float, latency_ms: float, subnet: Subnet) -> str:
+def _hover(run: RunResults, name: str, value: float, cost: float, subnet: Subnet) -> str:
     score = figures.score(run.summary.task.metric, value)
     sizes = sizes_label(subnet).split(", ")
-    lines = (name, f"{score}, {figures.milliseconds(latency_ms)} ms", ", ".join(sizes[:2]), *sizes[2:])
+    lines = (name, f"{score}, {front_cost(run.summary).told(cost)}", ", ".join(sizes[:2]), *sizes[2:])
     return "<br>".join(escape(line) for line in lines)
 
 
 def _layout(run: RunResults) -> go.Layout:
-    x = {"title": {"text": front.X_TITLE}, "range": front.x_range(run)}
+    x = {"title": {"text": escape(front_cost(run.summary).title)}, "range": front.x_range(run)}
     return layout(x, {"title": {"text": escape(front.y_title(run.summary))}, "range": front.y_range(run)})
 
 
 def _add_lines(figure: go.Figure, run: RunResults) -> None:
-    summary = run.summary
+    summary, cost = run.summary, front_cost(run.summary)
     figure.add_vline(
-        x=summary.budget.first.latency_ms,
+        x=cost.most,
         line={"color": front.INK, "width": 1.5, "dash": "dash"},
         annotation={"text": front.budget_label(summary), "textangle": -90, "xanchor": "right", "yanchor": "bottom", "y": 0.02},
     )
@@ -102,5 +103,5 @@ def _add_lines(figure: go.Figure, run: RunResults) -> None:
         line={"color": front.GREEN, "width": 1.5, "dash": "dashdot"},
         annotation={"text": escape(front.teacher_label(summary)), "x": 0.01, "xanchor": "left", "yanchor": "bottom"},
     )
-    if (teacher_x := front.teacher_x(summary)) is not None:
-        figure.add_vline(x=teacher_x, line={"color": front.GREEN, "width": 1.5, "dash": "dashdot"})
+    if cost.teacher is not None:
+        figure.add_vline(x=cost.teacher, line={"color": front.GREEN, "width": 1.5, "dash": "dashdot"})

@@ -10,8 +10,8 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from bertnas_jax.report import front
+from bertnas_jax.report.front_cost import front_cost
 from bertnas_jax.report.front_rows import intervals_told
-from bertnas_jax.report.labels import price_label
 from bertnas_jax.report.results import RunResults
 
 _INCHES, _DPI = (12.0, 7.5), 100  # 1200 x 750 pixels
@@ -24,7 +24,8 @@ def front_png(run: RunResults) -> bytes:
     axes = figure.add_subplot()
     _draw_subnets(axes, run)
     _draw_lines(axes, run)
-    axes.set_xlabel(f"{front.X_TITLE}, that of a sub-network by the {price_label(run.summary.budget.first)}", fontsize=13)
+    cost = front_cost(run.summary)
+    axes.set_xlabel(f"{cost.title}, that of a sub-network by the {cost.priced_by}", fontsize=13)
     axes.set_ylabel(front.y_title(run.summary), fontsize=13)
     figure.supxlabel(textwrap.fill(intervals_told(run), _LINE), fontsize=10, color=front.INK)
     axes.set_xlim(front.x_range(run))
@@ -55,11 +56,11 @@ def _draw_subnets(axes: Axes, run: RunResults) -> None:
 
 
 def _draw_lines(axes: Axes, run: RunResults) -> None:
-    summary, small = run.summary, {"fontsize": 12, "color": front.INK}
-    axes.axvline(summary.budget.first.latency_ms, color=front.INK, linestyle="--")
+    summary, cost, small = run.summary, front_cost(run.summary), {"fontsize": 12, "color": front.INK}
+    axes.axvline(cost.most, color=front.INK, linestyle="--")
     across, along = axes.get_xaxis_transform(), axes.get_yaxis_transform()
-    axes.text(summary.budget.first.latency_ms, 0.02, front.budget_label(summary) + " ", rotation=90, ha="right", transform=across, **small)
+    axes.text(cost.most, 0.02, front.budget_label(summary) + " ", rotation=90, ha="right", transform=across, **small)
     axes.axhline(front.teacher_y(summary), color=front.GREEN, linestyle="-.")
     axes.text(0.01, front.teacher_y(summary), front.teacher_label(summary), va="bottom", transform=along, **small)
-    if (teacher_x := front.teacher_x(summary)) is not None:
-        axes.axvline(teacher_x, color=front.GREEN, linestyle="-.")
+    if cost.teacher is not None:
+        axes.axvline(cost.teacher, color=front.GREEN, linestyle="-.")

@@ -6,17 +6,19 @@ import dataclasses
 from collections.abc import Callable
 
 from bertnas_jax.report import figures
+from bertnas_jax.report.budget import COUNTED
+from bertnas_jax.report.front_cost import front_cost
 from bertnas_jax.report.intervals import Interval, ratio_interval, share_interval
 from bertnas_jax.report.results import Point, RunResults
 from bertnas_jax.search.evaluated import Finalist
 from bertnas_jax.space import Subnet
 
-MEASURED, PRICED, SIMULATED = "measured", "priced by measured kernels", "simulated"
+MEASURED, PRICED, SIMULATED = "measured", "priced by measured kernels", "simulated"  # or COUNTED, of a size
 
 
 @dataclasses.dataclass(frozen=True)
 class Located:
-    """How a latency under the first limit is known, the median where it was measured, and its interval; None where that is not known."""
+    """How a cost that the front is over is known, the median of a latency that was measured, and its interval; None where that is not known."""
 
     source: str
     measured_ms: float | None
@@ -34,7 +36,7 @@ class FrontRow:
 
 def front_rows(run: RunResults) -> tuple[FrontRow, ...]:
     """A row an evaluated Subnet, in order."""
-    locate = _simulated(run) if run.summary.budget.first.evidence == SIMULATED else _on_host(run)
+    locate = {SIMULATED: _simulated, MEASURED: _on_host, COUNTED: _counted}[front_cost(run.summary).evidence](run)
     return tuple(FrontRow(point, locate(point), _accuracy_interval(run, point)) for point in run.evaluated)
 
 
@@ -43,9 +45,13 @@ def rows_of_front(run: RunResults) -> tuple[FrontRow, ...]:
     return tuple(row for row in front_rows(run) if row.point.on_front)
 
 
+def _counted(run: RunResults) -> Callable[[Point], Located]:
+    return lambda point: Located(COUNTED, None, None)
+
+
 def _simulated(run: RunResults) -> Callable[[Point], Located]:
     """Every interval is as wide as the winner's, for it goes by what is known of the device."""
-    first = run.summary.budget.first
+    first = run.summary.budget.limits[0]
     low, high = first.low_ms / first.winner_ms, first.high_ms / first.winner_ms
     return lambda point: Located(SIMULATED, None, (low * point.latency_ms, high * point.latency_ms))
 
@@ -87,13 +93,16 @@ def examples_scored(run: RunResults) -> int:
 
 def intervals_told(run: RunResults) -> str:
     """What the bars of the picture are, in one sentence."""
-    last = "measurement" if run.summary.budget.first.evidence == MEASURED else "simulation"
-    return f"Bars of the front: across, {_latency_told(run)}; upwards, {_accuracy_told(run)}; the star's are those of its last {last} and of all of dev."
+    last = {SIMULATED: "last simulation", MEASURED: "last measurement", COUNTED: "files"}[front_cost(run.summary).evidence]
+    return f"Bars of the front: across, {_latency_told(run)}; upwards, {_accuracy_told(run)}; the star's are those of its {last} and of all of dev."
 
 
 def _latency_told(run: RunResults) -> str:
-    if run.summary.budget.first.evidence == SIMULATED:
+    evidence = front_cost(run.summary).evidence
+    if evidence == SIMULATED:
         return "the simulator's interval of 90 % of cases"
+    if evidence == COUNTED:
+        return "none, for sizes are counted"
     known = "what a finalist took, from its median to its 90th percentile and in processes of its own"
     number = len(_ratios(run))
     if number < 2:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from types import MappingProxyType
 
-from bertnas_jax.report.budget import Limit
+from bertnas_jax.report.budget import Limit, Place
 from bertnas_jax.report.summary import Latency
 from bertnas_jax.space import Subnet
 
@@ -20,7 +20,7 @@ def runtime_label(runtime: str) -> str:
     return _RUNTIMES.get(runtime, runtime)
 
 
-def backend_label(latency: Latency | Limit) -> str:
+def backend_label(latency: Latency | Place) -> str:
     """`TVM`, or `TFLite int8` where the numbers are not the usual float32."""
     name = runtime_label(latency.runtime)
     return name if latency.dtype == "float32" else f"{name} {latency.dtype}"

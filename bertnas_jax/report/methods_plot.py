@@ -7,6 +7,7 @@ from html import escape
 import plotly.graph_objects as go
 
 from bertnas_jax.report import figures, front
+from bertnas_jax.report.front_cost import front_cost
 from bertnas_jax.report.methods import Method, methods
 from bertnas_jax.report.plot import layout, plot_html
 from bertnas_jax.report.results import RunResults
@@ -19,7 +20,7 @@ def methods_html(run: RunResults) -> str:
     """A <div> with the plot; plotly.js is that of the plot before it."""
     compared = methods(run)
     curves = [method for method in compared if method.is_whole]
-    y = {"title": {"text": f"hypervolume ({escape(front.y_unit(run.summary))} x ms)"}, "rangemode": "tozero"}
+    y = {"title": {"text": f"hypervolume ({escape(front.y_unit(run.summary))} x {escape(front_cost(run.summary).unit)})"}, "rangemode": "tozero"}
     figure = go.Figure(
         data=[_curve(run, method, i) for i, method in enumerate(curves)],
         layout=layout({"title": {"text": "evaluations"}, "rangemode": "tozero"}, y),

@@ -9,10 +9,11 @@ from bertnas_jax.report.architecture import architecture_svg
 from bertnas_jax.report.budget import Limit
 from bertnas_jax.report.deploy import deploy_steps
 from bertnas_jax.report.dtypes import best_dtypes_sentence, dtype_table
+from bertnas_jax.report.front_cost import front_cost
 from bertnas_jax.report.front_plot import front_html
 from bertnas_jax.report.front_rows import intervals_told
 from bertnas_jax.report.html_table import facts_html
-from bertnas_jax.report.labels import limit_label, price_label
+from bertnas_jax.report.labels import limit_label
 from bertnas_jax.report.methods_plot import methods_html
 from bertnas_jax.report.page_style import STYLE
 from bertnas_jax.report.recommendation import recommend
@@ -81,7 +82,7 @@ def _verdict(summary: Summary) -> str:
 
 
 def _budget(summary: Summary) -> str:
-    if summary.budget.evidence == "measured" and summary.budget.count == 1:
+    if summary.budget.evidence != "simulated" and summary.budget.count == 1:
         return ""  # all is said above
     note = (
         "A simulated latency is a sum over the model's kernels by a calibrated roofline; nothing ran on that device. "
@@ -93,12 +94,19 @@ def _budget(summary: Summary) -> str:
 
 def _front(run: RunResults) -> str:
     note = (
-        f"Each point is a sub-network: its latency is the sum of its kernels' latencies on {limit_label(run.summary.budget.first)}, its "
-        "score that by the shared weights on a part of the dev split. The filled star is the winner after its own "
+        f"Each point is a sub-network: {_cost_told(run.summary)}, its score that by the shared weights on a part of the dev split. The filled star is the winner after its own "
         f"fine-tuning, on all of dev. {intervals_told(run)} Point at one for its sizes."
     )
+    title = "Score against latency" if run.summary.budget.limits else f"Score against {front_cost(run.summary).name}"
     absent = "<noscript><p>The plot needs JavaScript; pareto.png beside this file shows the same.</p></noscript>"
-    return _section("Score against latency", _note(note), front_html(run), absent)
+    return _section(title, _note(note), front_html(run), absent)
+
+
+def _cost_told(summary: Summary) -> str:
+    limits = summary.budget.limits
+    if limits:
+        return f"its latency is the sum of its kernels' latencies on {limit_label(limits[0])}"
+    return f"its {front_cost(summary).name} are counted before it is built"
 
 
 def _winner(run: RunResults) -> str:
@@ -118,6 +126,8 @@ def _kernels(run: RunResults) -> str:
         "The winner's kernels, by time. gemm: products with weights, what follows them fused in; attention: scores, softmax and mix; "
         "rows: embeddings and LayerNorm. Of simulated ones the name is the operator's or the fused kernel's."
     )
+    if not run.kernels:
+        return ""  # no latency is limited, and so no kernel was priced
     first, *others = map(_kernels_at, run.kernels)
     rest = f"<details><summary>Under the other limits</summary>{''.join(others)}</details>" if others else ""
     return _section("Where the winner's time goes", _note(note), first, rest)
@@ -129,9 +139,10 @@ def _kernels_at(costs: CostsAt) -> str:
 
 
 def _methods(run: RunResults) -> str:
+    front = front_cost(run.summary)
     note = (
-        "Hypervolume: the score times ms that the sub-networks cover together, above the least score of any method and under the budget "
-        f"({figures.milliseconds(run.summary.search.survey.budget_ms)} ms with its margin). "
+        f"Hypervolume: the score times {front.unit} that the sub-networks cover together, above the least score of any method and under the budget "
+        f"({front.told(run.summary.search.survey.budget_ms)} with its margin). "
     )
     if run.compared:
         note += "Every sampler began with the same uniform nets and the same seed; one seed each: a small difference may be chance."
@@ -142,12 +153,12 @@ def _methods(run: RunResults) -> str:
 
 def _comparison(run: RunResults) -> str:
     note = (
-        "In brackets, times as fast as BERT-base on TFLite. The best uniform net has equal blocks and is no slower than the winner by the "
-        f"{price_label(run.summary.budget.first)}; compare the two in the supernet's column, as only the winner was tuned. "
+        "In brackets, times as fast as BERT-base on TFLite. The best uniform net has equal blocks and costs no more than the winner by the "
+        f"{front_cost(run.summary).priced_by}; compare the two in the supernet's column, as only the winner was tuned. "
         "BERT-base and the uniform net: FLOPs of the blocks alone; BERT-base: sizes and parameters of bert-base-uncased."
     )
     if run.best_uniform is None:
-        note += " No uniform net of the space is as fast as the winner."
+        note += " No uniform net of the space costs as little as the winner."
     elif run.best_uniform.subnet == run.summary.subnet:
         note += " Here the winner is that net: of those that were evaluated no unequal blocks did better."
     finalists = "<h3>Finalists</h3>" + _note("What was foreseen, and what is known of the built model.") + finalists_table(run).html()

@@ -25,11 +25,11 @@ class Survey:
 
     def __post_init__(self):
         if not self.costs:
-            raise ValueError("search.survey.costs must hold the first latency limit's at least, got none")
+            raise ValueError("search.survey.costs must hold the first limit's at least, got none")
 
     @property
     def budget_ms(self) -> float:
-        """What no Subnet of the search exceeds, under the first latency limit."""
+        """What no Subnet of the search exceeds, under the limit that the front is over; of sizes alone not in ms."""
         return self.costs[0].most
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 
 from bertnas_jax.latency.devices import GPU
-from bertnas_jax.report.budget import EVIDENCE, Budget, check_positive
+from bertnas_jax.report.budget import COUNTED, EVIDENCE, Budget, check_positive
 from bertnas_jax.report.search_summary import Search
 from bertnas_jax.search.evaluated import Precision
 from bertnas_jax.space import Subnet
@@ -68,8 +68,8 @@ class Winner:
         return self.tuned_value >= self.inherited_value
 
     def __post_init__(self):
-        if self.evidence not in EVIDENCE:
-            raise ValueError(f"winner.evidence must be one of {EVIDENCE}, got {self.evidence!r}")
+        if self.evidence not in (*EVIDENCE, COUNTED):
+            raise ValueError(f"winner.evidence must be one of {(*EVIDENCE, COUNTED)}, got {self.evidence!r}")
         if self.metric == "accuracy" and not 0 <= self.value <= 1:
             raise ValueError(f"winner.value must be a share of 0 to 1, got {self.value}")
 
@@ -177,31 +177,31 @@ class Summary:
             raise ValueError(f"metric must be the task's {self.task.metric!r}, got {self.teacher.metric!r} and {self.winner.metric!r}")
         if self.winner.evidence != self.budget.evidence:
             raise ValueError(f"winner.evidence must be the weakest of its limits', {self.budget.evidence!r}, got {self.winner.evidence!r}")
-        first = self.budget.first
-        told = self.at_budget("winner", first.runtime)
-        if told is None or told.source != first.evidence:
-            raise ValueError(f"latencies must hold the winner's {first.evidence} one on {first.runtime} under the budget's conditions, got {told}")
+        place = self.budget.place
+        told = self.at_budget("winner", place.runtime)
+        if told is None or told.source != place.evidence:
+            raise ValueError(f"latencies must hold the winner's {place.evidence} one on {place.runtime} under the budget's conditions, got {told}")
 
     @property
     def comparable(self) -> tuple[Latency, ...]:
-        """The latencies on the first limit's device and cores, with its threads and sequence length.
+        """The latencies on the device and cores of the budget's place, with its threads and sequence length.
 
-        A limit of the host is one of the machine that `device` describes, by whichever of its names a latency gives.
+        The host is the machine that `device` describes, by whichever of its names a latency gives.
         """
-        first = self.budget.first
-        devices = [first.device, *(self.device.values() if first.device == "host" else ())]
-        conditions = (first.threads, first.seq_len, "" if first.device == "host" else first.cores)
+        place = self.budget.place
+        devices = [place.device, *(self.device.values() if place.device == "host" else ())]
+        conditions = (place.threads, place.seq_len, "" if place.device == "host" else place.cores)
         return tuple(one for one in self.latencies if one.device in devices and (one.threads, one.seq_len, one.cores) == conditions)
 
     def at_budget(self, model: str, runtime: str) -> Latency | None:
-        """The model's latency under the first limit's conditions, in its dtype and measured before any other."""
+        """The model's latency under the conditions of the budget's place, in its dtype and measured before any other."""
         found = [one for one in self.comparable if (one.model, one.runtime) == (model, runtime)]
-        return min(found, key=lambda one: (one.dtype != self.budget.first.dtype, one.source != "measured"), default=None)
+        return min(found, key=lambda one: (one.dtype != self.budget.place.dtype, one.source != "measured"), default=None)
 
     @property
     def winner_latency(self) -> Latency:
-        """The latency that the first limit is about."""
-        return self.at_budget("winner", self.budget.first.runtime)
+        """The latency at the budget's place: what its first latency limit is about."""
+        return self.at_budget("winner", self.budget.place.runtime)
 
     def winner_value(self, latency: Latency) -> float:
         """The winner's score in the numbers that a latency of it is for."""

@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from bertnas_jax.report import figures
 from bertnas_jax.report.comparison import Contender, contenders, latencies_of
 from bertnas_jax.report.budget import Limit
+from bertnas_jax.report.front_cost import FrontCost, front_cost
 from bertnas_jax.report.html_table import Table
-from bertnas_jax.report.labels import backend_label, limit_label, model_label, price_label, sizes_label
+from bertnas_jax.report.labels import backend_label, limit_label, model_label, sizes_label
 from bertnas_jax.report.methods import Method, methods
 from bertnas_jax.report.results import LatencyLine, RunResults
 from bertnas_jax.report.summary import Latency, Summary
@@ -23,7 +24,8 @@ def comparison_table(run: RunResults) -> Table:
     """One row a model: sizes, counts, scores, and its median on each runtime with the factor over BERT-base on TFLite."""
     metric = run.summary.winner.metric
     runtimes = _runtimes(run.summary)
-    priced = f"{price_label(run.summary.budget.first)} ms"
+    front = front_cost(run.summary)
+    priced = f"{front.priced_by} {front.unit}"
     head = ("model", "sizes", "params", "FLOPs", f"{metric}, tuned, all of dev", f"{metric}, supernet, part of dev", priced)
     rows = [
         (
@@ -33,7 +35,7 @@ def comparison_table(run: RunResults) -> Table:
             figures.count(one.flops),
             figures.score(metric, one.value),
             figures.score(metric, one.supernet_value),
-            figures.milliseconds(one.table_ms),
+            figures.NOT_KNOWN if one.table_ms is None else front.amount(one.table_ms),
             *(_median(run.summary, one, backend) for backend in runtimes),
         )
         for one in contenders(run)
@@ -42,9 +44,9 @@ def comparison_table(run: RunResults) -> Table:
 
 
 def _runtimes(summary: Summary) -> list[str]:
-    """The runtimes with any latency in float32 or as the first limit says, its own first; other dtypes have a table of their own."""
-    first = summary.budget.first
-    found = sorted((one for one in summary.comparable if one.dtype in ("float32", first.dtype)), key=lambda one: (one.runtime != first.runtime, one.dtype != first.dtype))
+    """The runtimes with any latency in float32 or as the budget's place says, its own first; other dtypes have a table of their own."""
+    place = summary.budget.place
+    found = sorted((one for one in summary.comparable if one.dtype in ("float32", place.dtype)), key=lambda one: (one.runtime != place.runtime, one.dtype != place.dtype))
     return list(dict.fromkeys(backend_label(one) for one in found))
 
 
@@ -58,25 +60,25 @@ def _median(summary: Summary, contender: Contender, backend: str) -> str:
 
 def finalists_table(run: RunResults) -> Table:
     """A row a finalist: its score, its price, and its latency under each limit, measured here or simulated elsewhere."""
-    metric = run.summary.winner.metric
+    metric, front = run.summary.winner.metric, front_cost(run.summary)
     measured = any(one.measured_ms is not None for one in run.finalists)
-    head = ["finalist", f"{metric}, supernet{_narrow(run.summary)}, all of dev", f"{price_label(run.summary.budget.first)} ms"]
+    head = ["finalist", f"{metric}, supernet{_narrow(run.summary)}, all of dev", f"{front.priced_by} {front.unit}"]
     head += ["measured ms", "p90 ms", "measured / table", "in fresh processes ms"] if measured else []
     head += [f"{latency.place}, simulated ms" for latency in run.finalists[0].simulated]
-    rows = [(*_finalist_cells(one, metric, measured), _yes(one.meets_budget)) for one in run.finalists]
+    rows = [(*_finalist_cells(one, metric, front, measured), _yes(one.meets_budget)) for one in run.finalists]
     chosen = next(i for i, one in enumerate(run.finalists) if one.chosen)
     return Table((*head, "meets budget"), rows, wrapped=0, strong_row=chosen)
 
 
 def _narrow(summary: Summary) -> str:
     """In what finalists were scored, if not in the supernet's float32."""
-    narrow = dict.fromkeys(backend_label(limit) for limit in summary.budget.limits if limit.dtype != "float32")
+    narrow = dict.fromkeys(backend_label(place) for place in (summary.budget.place, *summary.budget.limits) if place.dtype != "float32")
     return f" in {' and '.join(narrow)}, the least" if len(narrow) > 1 else "".join(f" in {one}" for one in narrow)
 
 
-def _finalist_cells(one: Finalist, metric: str, measured: bool) -> list[str]:
+def _finalist_cells(one: Finalist, metric: str, front: FrontCost, measured: bool) -> list[str]:
     name = ("chosen: " if one.chosen else "") + sizes_label(one.subnet)
-    cells = [name, figures.score(metric, one.accuracy), figures.milliseconds(one.table_ms)]
+    cells = [name, figures.score(metric, one.accuracy), front.amount(one.table_ms)]
     if measured:
         ratio = figures.NOT_KNOWN if one.measured_ms is None else f"{one.measured_ms / one.table_ms:.2f}"
         cells += [figures.milliseconds(one.measured_ms), figures.milliseconds(one.p90_ms), ratio, ", ".join(map(figures.milliseconds, one.fresh_ms))]
@@ -86,18 +88,18 @@ def _finalist_cells(one: Finalist, metric: str, measured: bool) -> list[str]:
 
 def methods_table(run: RunResults) -> Table:
     """A row a way of searching: how many evaluations, its best Subnet, and what all of them cover."""
-    metric, compared = run.summary.task.metric, methods(run)
+    metric, front, compared = run.summary.task.metric, front_cost(run.summary), methods(run)
     own = next(i for i, one in enumerate(compared) if one.is_whole)
-    head = ("method", "sizes of its best", "evaluated", f"best {metric}, supernet, part of dev", "at ms", "hypervolume", "of this search's")
-    rows = [_method_cells(metric, one, compared[own].covered[-1]) for one in compared]
+    head = ("method", "sizes of its best", "evaluated", f"best {metric}, supernet, part of dev", f"at {front.unit}", "hypervolume", "of this search's")
+    rows = [_method_cells(metric, front, one, compared[own].covered[-1]) for one in compared]
     return Table(head, rows, words=2, wrapped=1, strong_row=own)
 
 
-def _method_cells(metric: str, one: Method, whole: float) -> tuple[str, ...]:
+def _method_cells(metric: str, front: FrontCost, one: Method, whole: float) -> tuple[str, ...]:
     covered = figures.plotted(metric, one.covered[-1])
     share = f"{100 * one.covered[-1] / whole:.1f} %" if whole else figures.NOT_KNOWN
-    score, latency_ms = figures.score(metric, one.best.accuracy), figures.milliseconds(one.best.latency_ms)
-    return (one.name, sizes_label(one.best.subnet), f"{len(one.evaluated):,}", score, latency_ms, f"{covered:.4g}", share)
+    score, cost = figures.score(metric, one.best.accuracy), front.amount(one.best.latency_ms)
+    return (one.name, sizes_label(one.best.subnet), f"{len(one.evaluated):,}", score, cost, f"{covered:.4g}", share)
 
 
 def kernels_table(costs: CostsAt) -> Table:
@@ -124,7 +126,7 @@ def budget_table(summary: Summary) -> Table:
     head = ("limit", "known", "of the device", "file", "allowed", "winner", "90 % between", "vs BERT-base on TFLite", metric, "met")
     rows = [_limit_cells(limit, metric) for limit in summary.budget.limits]
     for size in summary.budget.sizes:
-        amounts = [f"{value:,.6g} {size.unit}" for value in (size.most, size.value)]
+        amounts = [f"{value:,.10g} {size.unit}" for value in (size.most, size.value)]
         rows.append((size.name, "counted", "", "", *amounts, "", "", "", _yes(size.compliant)))
     return Table(head, rows, words=4)
 

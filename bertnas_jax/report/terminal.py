@@ -18,8 +18,8 @@ _METRIC_HEADS = {"pearson_spearman": "Pears./Spear."}
 
 
 def terminal_table(summary: Summary) -> str:
-    """The table of BERT-base, teacher and winner under the first limit's conditions, then what to do."""
-    first = summary.budget.first
+    """The table of BERT-base, teacher and winner at the budget's place, then what to do."""
+    place = summary.budget.place
     metric = summary.winner.metric
     head = ("model", "runtime", "source", "median ms", "p90 ms", "vs BERT-base", _METRIC_HEADS.get(metric, metric), "params", "FLOPs")
     rows = [
@@ -27,7 +27,7 @@ def terminal_table(summary: Summary) -> str:
         for contender in (bert_base(summary), teacher(summary), winner(summary))
         for latency in latencies_of(summary, contender)
     ]
-    where = f"{first.where}, {figures.plural(first.threads, 'thread')}, {first.seq_len} tokens, batch 1; factors over BERT-base on TFLite"
+    where = f"{place.where}, {figures.plural(place.threads, 'thread')}, {place.seq_len} tokens, batch 1; factors over BERT-base on TFLite"
     return "\n".join([_clip(where), *_aligned([head, *rows]), *textwrap.wrap(best_dtypes_sentence(summary), WIDTH), *textwrap.wrap(recommend(summary), WIDTH)])
 
 

@@ -6,6 +6,7 @@ import csv
 import io
 import pathlib
 
+from bertnas_jax.report.front_cost import front_cost
 from bertnas_jax.report.front_png import front_png
 from bertnas_jax.report.front_rows import FrontRow, front_rows
 from bertnas_jax.report.page import page
@@ -33,14 +34,15 @@ def write_report(folder: pathlib.Path) -> str:
     return table
 
 
-_HEAD = ("subnet", "accuracy", "accuracy_low", "accuracy_high", "latency_ms", "measured_ms", "low_ms", "high_ms", "source", "on_front")
+_HEAD = ("subnet", "accuracy", "accuracy_low", "accuracy_high", "{cost}", "measured_ms", "low_ms", "high_ms", "source", "on_front")
 
 
 def _front_csv(run: RunResults) -> str:
     """A row an evaluated Subnet; what is not known is empty."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(_HEAD)
+    cost = front_cost(run.summary).column
+    writer.writerow([name.format(cost=cost) for name in _HEAD])
     writer.writerows(map(_csv_row, front_rows(run)))
     return text.getvalue()
 

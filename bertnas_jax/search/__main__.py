@@ -1,7 +1,8 @@
-"""Finds the most accurate sub-network of a BERT checkpoint that meets a latency budget, and exports it.
+"""Finds the most accurate sub-network of a BERT checkpoint that meets a budget, and exports it.
 
   python -m bertnas_jax.search --flagfile=configs/quickstart.cfg
   python -m bertnas_jax.search --workdir=runs/mine --checkpoint=FOLDER --task=FOLDER --depths=2,3,4 --latency_ms=20
+  python -m bertnas_jax.search --workdir=runs/small --checkpoint=FOLDER --task=FOLDER --depths=2,3,4 --max_params=17000000
 
 Give --flagfile first: later flags override it. A run that is started again continues.
 """

@@ -50,15 +50,16 @@ class PricedLimit:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Budget:
-    """All limits of a run; the front is drawn over the first latency, which is what accuracy is traded against."""
+    """All limits of a run, of latencies, of sizes or of both."""
 
     space: SearchSpace
     latencies: tuple[PricedLimit, ...]
     sizes: tuple[Cost, ...]
 
     @property
-    def first(self) -> PricedLimit:
-        return self.latencies[0]
+    def front(self) -> Cost:
+        """What accuracy is traded against: the first latency or, of a budget of sizes alone, the first of those."""
+        return self.costs[0]
 
     @property
     def host(self) -> PricedLimit | None:
@@ -74,14 +75,15 @@ class Budget:
     def costs(self) -> tuple[Cost, ...]:
         return (*(one.cost for one in self.latencies), *self.sizes)
 
-    def first_factor(self, host_factor: float) -> float:
-        """What prices by the first limit are multiplied by where those of this machine are by a factor."""
-        return host_factor if self.first.limit.place.is_host else 1.0
+    def front_factor(self, host_factor: float) -> float:
+        """What prices of the front are multiplied by where those of this machine are by a factor."""
+        return host_factor if self.host and self.host.cost is self.front else 1.0
 
     def limits(self) -> Limits:
         """The same for samplers."""
         first, *others = self.costs
-        return Limits(self.space, first.table.of, first.most, [Ceiling(one.name, one.unit, one.most, one.table.of) for one in others])
+        ceilings = [Ceiling(one.name, one.unit, one.most, one.table.of) for one in others]
+        return Limits(self.space, first.table.of, first.most, ceilings, first.unit)
 
     def simulated(self, subnet: Subnet) -> tuple[SimulatedLatency, ...]:
         """A Subnet's latency at every place that is not here."""
@@ -90,7 +92,7 @@ class Budget:
     def describe(self) -> str:
         """`30.00 ms on pixel_4, 1 large, tflite float32, 64 tokens` and so on, as asked for."""
         latencies = [f"{one.latency_ms:.2f} ms{one.limit.asked_energy} on {one.cost.name}" for one in self.latencies]
-        return ", ".join([*latencies, *(f"{one.most:,.6g} {one.unit}{'' if one.unit == one.name else f' of {one.name}'}" for one in self.sizes)])
+        return ", ".join([*latencies, *(f"{one.most:,.10g} {one.unit}{'' if one.unit == one.name else f' of {one.name}'}" for one in self.sizes)])
 
 
 def priced_on_host(limit: LatencyLimit, latency_ms: float, bert_base_ms: float, space: SearchSpace, table: KernelTable, margin: float) -> PricedLimit:

@@ -33,7 +33,7 @@ COMPARISON_FILE = "comparison.json"
 
 
 def compare_stage(job: Job, exported: Exported, winner: Bert, teacher: Bert, budget: Budget) -> dict:
-    """Latencies of the three models, the winner's speed-up under the first limit and in the best dtypes, and whether it meets each and all.
+    """Latencies of the three models, the winner's speed-up under the first latency limit, or here, and in the best dtypes, and whether it meets each and all.
 
     What is measured is of one interleaved measurement with BERT-base on TFLite in each round; the
     speed-up is the median over rounds of their ratio.
@@ -41,7 +41,7 @@ def compare_stage(job: Job, exported: Exported, winner: Bert, teacher: Bert, bud
     if not job.folder.has(COMPARISON_FILE):
         subnet = winner.config.subnet
         subnets = {"winner": subnet, "teacher": teacher.config.subnet, REFERENCE: BERT_BASE}
-        variants = winner_variants(job, winner, exported.library, exported.tflite) if budget.host else {}
+        variants = winner_variants(job, winner, exported.library, exported.tflite) if job.here else {}
         precisions = score_variants(job, winner, deployed_variants(job, winner, exported.library, variants))
         timings = _measure(job, variants, teacher) if variants else {}
         records = [record(job, one.model, subnets[one.model], one.runtime, timing, one.dtype) for one, timing in timings.items()]
@@ -51,7 +51,7 @@ def compare_stage(job: Job, exported: Exported, winner: Bert, teacher: Bert, bud
         sizes = [_on_size(exported, cost, subnet) for cost in budget.sizes]
         comparison = {
             "latencies": [dataclasses.asdict(one) for one in records],
-            "speedup_vs_tflite_bert_base": limits[0]["speedup_vs_tflite_bert_base"],
+            "speedup_vs_tflite_bert_base": limits[0]["speedup_vs_tflite_bert_base"] if limits else 1 / timings[Variant(WINNER, "tvm", job.precision)].ratio,
             **(best_dtypes(precisions, timings, job.config.budget.precision_tolerance) if timings else NO_DTYPES),
             "precisions": [dataclasses.asdict(one) for one in precisions],
             "compliant": all(one["compliant"] for one in (*limits, *sizes)),

@@ -28,7 +28,7 @@ class BudgetConfig:
         "galaxy_s20/gpu: 25, pixel_6/2 large: 12x'. RUNTIME (tflite; or tvm, our own kernels), DTYPE and TOKENS (--seq_len) may be left "
         "out. DTYPE is float32 or int8 of tflite, float32, int8_accurate or int8_fast of tvm; on a gpu float16 of tflite, float32 of tvm: the "
         "winner is exported and scored in it. 12x is a speed-up over BERT-base on TFLite there, 20mJ an energy of cores whose power was measured. Phones are simulated: python -m bertnas_jax.latency --list names them and "
-        "their cores. This machine is host/2 threads/tvm, its DTYPE --precision or one of its values. The front is drawn over the first limit.",
+        "their cores. This machine is host/2 threads/tvm, its DTYPE --precision or one of its values. The front is drawn over the first limit, of sizes if there is none of a latency.",
     )
     device: str = knob("host", "Where --latency_ms or --speedup_over_bert_base counts: 'host', this machine. Phones are given by --limits.")
     runtime: str = knob("tvm", "The runtime these two are for; the winner is measured on TensorFlow Lite too.", choices=("tvm",))
@@ -87,7 +87,7 @@ class BudgetConfig:
 
     @property
     def is_given(self) -> bool:
-        return self.latency_ms > 0 or self.speedup_over_bert_base > 0 or bool(self.limits)
+        return any((self.limits, self.latency_ms, self.speedup_over_bert_base, self.max_params, self.max_flops, self.max_file_mb, self.max_memory_mb))
 
 
 SAMPLERS = ("controller", "nsga2", "evolution", "predictor", "random", "uniform")

@@ -12,7 +12,7 @@ from bertnas_jax.space import Subnet
 class Evaluated:
     """A Subnet, its score by the supernet (the task's metric), and its price on the budget's first latency limit.
 
-    One that was `stopped_after` some dev examples has an estimate, below the score of another that is no slower.
+    Of a budget of sizes alone the price is in the unit of the first size, for want of a latency. One that was `stopped_after` some dev examples has an estimate, below the score of another that is no slower.
     """
 
     subnet: Subnet
@@ -40,7 +40,7 @@ class SimulatedLatency:
 
 @dataclasses.dataclass(frozen=True)
 class Finalist:
-    """A Subnet with its score by the supernet's weights on all of dev, its price on the first limit, and what is known of every limit.
+    """A Subnet with its score by the supernet's weights on all of dev, its price by what the front is over, and what is known of every latency limit.
 
     The score is in the precision of the budget for this machine: of the compiled model, if that is not float32.
     `fresh_ms` are its latencies in processes of its own, of one that was chosen.

@@ -39,7 +39,7 @@ def explore(job: Job, scorer: SupernetScorer, budget: Budget, evaluations: int) 
 
 def publish(job: Job, evaluated: Sequence[Evaluated], rounds: Sequence[tuple[Budget, float]]) -> None:
     """Writes what the report draws, with prices as they were corrected last; of each round its budget and factor are given."""
-    factor = rounds[-1][0].first_factor(rounds[-1][1])
+    factor = rounds[-1][0].front_factor(rounds[-1][1])
     priced = [dataclasses.replace(one, latency_ms=one.latency_ms * factor) for one in evaluated]
     uniform = {subnet for budget, _ in rounds for subnet in first_subnets(budget.limits())}
     write_evaluated(job, UNIFORM_FILE, [one for one in priced if one.subnet in uniform])

@@ -44,7 +44,7 @@ def run_heat(job: Job, weights: SharedWeights, scorer: SupernetScorer, heat: lis
     records = [record(job, "finalist", subnet, "tvm", timing, job.precision) for subnet, timing in timings.items()]
     records += [simulated_record(limit.limit.place, "finalist", one.subnet) for limit in budget.elsewhere for one in heat]
     append_records(job.path("latency.jsonl"), records)
-    heat = [dataclasses.replace(one, latency_ms=one.latency_ms * budget.first_factor(factor)) for one in heat]
+    heat = [dataclasses.replace(one, latency_ms=one.latency_ms * budget.front_factor(factor)) for one in heat]
     return [_finalist(job, one, scores[one.subnet], timings.get(one.subnet), budget) for one in heat]
 
 

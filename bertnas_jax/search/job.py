@@ -10,7 +10,7 @@ from bertnas_jax.compiler.integer_dot import check_precision
 from bertnas_jax.compiler.precision import Precision
 from bertnas_jax.latency import usable_cores
 from bertnas_jax.search.config import SearchConfig
-from bertnas_jax.search.latency_limit import LatencyLimit, limits_of
+from bertnas_jax.search.latency_limit import LatencyLimit, Place, limits_of, places_of
 from bertnas_jax.train import RunFolder, TrainJob, read_inputs
 
 
@@ -31,19 +31,29 @@ class Job(TrainJob):
     tuning: Tuning
 
     @property
+    def places(self) -> tuple[Place, ...]:
+        """Where the winner is to run."""
+        return places_of(self.config.budget, self.limits)
+
+    @property
+    def here(self) -> Place | None:
+        """Where on this machine it is to run; None if it is not."""
+        return next((place for place in self.places if place.is_host), None)
+
+    @property
     def threads(self) -> int:
         """How many cores of this machine a model may use here."""
-        return next((limit.place.threads for limit in self.limits if limit.place.is_host), self.config.budget.threads)
+        return self.here.threads if self.here else self.config.budget.threads
 
     @property
     def precision(self) -> Precision:
         """Of what numbers a model's products with weights are made here."""
-        return next((limit.place.dtype for limit in self.limits if limit.place.is_host), "float32")
+        return self.here.dtype if self.here else "float32"
 
     @property
     def forms(self) -> tuple[Form, ...]:
-        """What the limits are for, each once: a winner is as accurate as the least accurate of them."""
-        return tuple(dict.fromkeys(Form(limit.place.runtime, limit.place.dtype) for limit in self.limits))
+        """What the winner is to run as, each once: it is as accurate as the least accurate of them."""
+        return tuple(dict.fromkeys(Form(place.runtime, place.dtype) for place in self.places))
 
 
 def open_job(config: SearchConfig) -> Job:
@@ -56,13 +66,13 @@ def open_job(config: SearchConfig) -> Job:
     """
     if not config.budget.is_given:
         raise ValueError(
-            "a budget must be given, got none; give --latency_ms=20, --speedup_over_bert_base=12, or "
-            '--limits="pixel_4/1 large/tflite/float32: 30"'
+            "a budget must be given, got none; give --latency_ms=20, --speedup_over_bert_base=12, "
+            '--limits="pixel_4/1 large/tflite/float32: 30", --max_params=17000000, --max_flops=1e9, --max_file_mb=70, --max_memory_mb=80, or several'
         )
     limits = limits_of(config.budget)
-    for limit in limits:
-        if limit.place.is_host:
-            check_precision(limit.place.dtype, host_target())
+    for place in places_of(config.budget, limits):
+        if place.is_host:
+            check_precision(place.dtype, host_target())
     tuning = known_tuning(config.tuning)
     cores = len(usable_cores())
     for threads in (config.budget.threads, *(limit.place.threads for limit in limits if limit.place.is_host)):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 import re
+from collections.abc import Sequence
 
 from bertnas_jax.latency.devices import GPU, HOST, CoreSet, core_set, described_devices, load_profile, loads_our_libraries
 from bertnas_jax.latency.simulate import Setting, runtime_on
@@ -93,13 +94,19 @@ def limits_of(budget: BudgetConfig) -> tuple[LatencyLimit, ...]:
             raise ValueError(
                 f"a limit of the host must be for --seq_len={budget.seq_len}, got {place.seq_len} tokens; the winner is built at --seq_len"
             )
-    _check_precision(budget.precision, hosts)
+    _check_precision(budget.precision, places)
     return tuple(limits)
 
 
-def _check_precision(asked: str, hosts: list[Place]) -> None:
-    """Raises ValueError if --precision is for no limit, or not what the limit of the host says."""
-    if asked == "float32" or [place.dtype for place in hosts] == [asked]:
+def places_of(budget: BudgetConfig, limits: Sequence[LatencyLimit]) -> tuple[Place, ...]:
+    """Where a winner is to run: where its limits count or, if sizes alone are limited, on this machine, as fast as it then is."""
+    return tuple(limit.place for limit in limits) or (host_place(budget.threads, budget.seq_len, budget.precision),)
+
+
+def _check_precision(asked: str, places: list[Place]) -> None:
+    """Raises ValueError if --precision is for no limit of latencies that there are, or not what the limit of the host says."""
+    hosts = [place for place in places if place.is_host]
+    if asked == "float32" or not places or [place.dtype for place in hosts] == [asked]:
         return
     told = f"one of {hosts[0].dtype}; leave one of them out" if hosts else (
         'none of this machine; give --latency_ms, or --limits="host/1 thread: 6", or a phone\'s limit with its own DTYPE'

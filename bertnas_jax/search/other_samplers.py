@@ -23,7 +23,7 @@ def samplers_stage(job: Job, scorer: SupernetScorer, budget: Budget) -> None:
     again. Prices are those of the search's last round.
     """
     latest, evaluations = round_at_work(job, budget)
-    factor = latest.first_factor(factor_at_work(job))
+    factor = latest.front_factor(factor_at_work(job))
     config, limits = job.config.sampler, latest.limits()
     known = _accuracies(job, EVALUATED_FILE)
 

@@ -56,7 +56,7 @@ def factor_at_work(job: Job) -> float:
 
 
 def rounds_stage(job: Job, weights: SharedWeights, scorer: SupernetScorer, budget: Budget, watch: Stopwatch) -> Subnet:
-    """The most accurate finalist of any round that meets the budget: measured where a limit is of this machine, by simulation elsewhere.
+    """The most accurate finalist of any round that meets the budget: measured where a limit is of this machine, by simulation elsewhere, counted if of sizes.
 
     What was measured is written down at once: a run that is started again goes on with the same latencies, unless none of them met the budget.
 
@@ -170,7 +170,7 @@ class _Rounds:
         del self.done[number:]
         fastest = self._budget.host.cost.table.cheapest()
         if self._budget.limits().allows(fastest) and fastest not in {finalist.subnet for finalist in self._finalists}:
-            one = Evaluated(fastest, self._scorer.on_part(fastest), self._budget.first.cost.table.of(fastest))
+            one = Evaluated(fastest, self._scorer.on_part(fastest), self._budget.front.table.of(fastest))
             with self._watch.stage("finalists", "the fastest subnet, built and measured: by the corrected prices nothing meets the budget"):
                 found = run_heat(self._job, self._weights, self._scorer, [one], self._budget, factor)
             self.done.append(Round(factor, self.done[-1].evaluations, 0.0, tuple(found), searched=False))

@@ -50,7 +50,7 @@ def run_study(
     with tqdm(total=wanted, initial=begun_with, desc=f"search by {config.sampler}", unit="subnet", mininterval=1.0) as bar:
         while True:
             known = evaluated(study, space)
-            _show(bar, known.values(), limits.budget_ms)
+            _show(bar, known.values(), limits)
             if len(known) >= wanted:
                 break
             others = trials(study, TrialState.RUNNING)
@@ -69,12 +69,12 @@ def run_study(
     return list(known.values())[:wanted]
 
 
-def _show(bar: tqdm, known: Collection[Evaluated], budget_ms: float) -> None:
+def _show(bar: tqdm, known: Collection[Evaluated], limits: Limits) -> None:
     """The best so far, of equals the fastest, and how much all cover above the least accuracy so far."""
     if known:
         best = max(known, key=lambda one: (one.accuracy, -one.latency_ms))
-        covered = hypervolume(known, min(one.accuracy for one in known), budget_ms)
-        bar.set_postfix(best=f"{best.accuracy:.4f} at {best.latency_ms:.2f} ms", hypervolume=f"{covered:.4g}", refresh=False)
+        covered = hypervolume(known, min(one.accuracy for one in known), limits.budget_ms)
+        bar.set_postfix(best=f"{best.accuracy:.4f} at {best.latency_ms:,.2f} {limits.unit}", hypervolume=f"{covered:.4g}", refresh=False)
         bar.update(len(known) - bar.n)
 
 

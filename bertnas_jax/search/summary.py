@@ -11,7 +11,7 @@ from bertnas_jax.latency import describe_host
 from bertnas_jax.model import Bert
 from bertnas_jax.search.explore import EVALUATED_FILE, read_evaluated
 from bertnas_jax.search.evaluated import Evaluated
-from bertnas_jax.search.job import Job
+from bertnas_jax.search.job import Form, Job
 from bertnas_jax.search.latencies import SURVEY_FILE
 from bertnas_jax.search.rounds import read_rounds
 from bertnas_jax.search.samplers import drawn_first
@@ -38,7 +38,7 @@ def summarise(job: Job, teacher: Teacher, winner: Bert, comparison: dict, export
             "pad_share": job.feed.pad_share,
             "bag_of_words": teacher.bag_of_words,
         },
-        "budget": _first(comparison) | {
+        "budget": _place(job, comparison) | {
             "seq_len": config.budget.seq_len,
             "limits": comparison["limits"],
             "sizes": comparison["sizes"],
@@ -49,7 +49,7 @@ def summarise(job: Job, teacher: Teacher, winner: Bert, comparison: dict, export
         "teacher": _facts(job, job.bert.subnet) | {"metric": task.metric, "value": teacher.value},
         "winner": _facts(job, subnet) | {"metric": task.metric, "compliant": comparison["compliant"], "evidence": _evidence(comparison)}
         | scores
-        | {"value": value_in_budget(comparison), "float32_value": scores["value"]}
+        | {"value": value_in_budget(job, comparison), "float32_value": scores["value"]}
         | {"weight_bytes": exported.memory.weight_bytes, "arena_bytes": exported.memory.arena_bytes},
         "latencies": comparison["latencies"],
         **{name: comparison[name] for name in _FROM_COMPARISON},
@@ -75,9 +75,9 @@ def summarise(job: Job, teacher: Teacher, winner: Bert, comparison: dict, export
     }
 
 
-def value_in_budget(comparison: dict) -> float:
-    """The winner's score on all of dev in the numbers that limits are for, the least of several."""
-    return min(limit["value"] for limit in comparison["limits"])
+def value_in_budget(job: Job, comparison: dict) -> float:
+    """The winner's score on all of dev in the numbers that it is to run in, the least of several."""
+    return min(one["value"] for one in comparison["precisions"] if Form(one["runtime"], one["dtype"]) in job.forms)
 
 
 def _early_stop(job: Job, evaluated: Sequence[Evaluated]) -> dict[str, int]:
@@ -87,15 +87,16 @@ def _early_stop(job: Job, evaluated: Sequence[Evaluated]) -> dict[str, int]:
     return {"stopped": len(saved), "examples_saved": sum(saved), "examples": each * len(evaluated)}
 
 
-def _first(comparison: dict) -> dict:
-    """The limit that the front is drawn over: what a budget of one limit is."""
-    names = ("device", "cores", "runtime", "dtype", "threads", "latency_ms", "speedup_over_bert_base")
-    return {name: comparison["limits"][0][name] for name in names}
+def _place(job: Job, comparison: dict) -> dict:
+    """Where the winner is to run first and the limit there, null of a budget of sizes alone: what a budget of one latency is."""
+    limited = comparison["limits"][0] if comparison["limits"] else {}
+    return dataclasses.asdict(job.places[0]) | {name: limited.get(name) for name in ("latency_ms", "speedup_over_bert_base")}
 
 
 def _evidence(comparison: dict) -> str:
-    """The weakest that compliance rests on."""
-    return "simulated" if any(limit["evidence"] == "simulated" for limit in comparison["limits"]) else "measured"
+    """The weakest that compliance rests on; sizes are counted."""
+    known = {limit["evidence"] for limit in comparison["limits"]}
+    return next((one for one in ("simulated", "measured") if one in known), "counted")
 
 
 def _facts(job: Job, subnet: Subnet) -> dict:

@@ -5,6 +5,7 @@ import re
 import pytest
 
 from bertnas_jax.report import front
+from bertnas_jax.report.front_cost import front_cost
 from bertnas_jax.report.front_plot import front_html
 from bertnas_jax.report.front_png import front_png
 from bertnas_jax.report.front_rows import intervals_told, rows_of_front
@@ -29,7 +30,7 @@ def test_the_teacher_is_named_with_its_latency_only_if_known(run):
     assert front.teacher_label(run.summary) == "teacher 83.5 % at 16.0 ms (measured)"
     unknown = dataclasses.replace(run.summary, latencies=run.summary.latencies[:2])
     assert front.teacher_label(unknown) == "teacher 83.5 %"
-    assert front.teacher_x(unknown) is None
+    assert front_cost(unknown).teacher is None
     picture = dataclasses.replace(run, summary=unknown)
     assert front_png(picture).startswith(b"\x89PNG")
     assert "teacher 83.5 %" in front_html(picture)
@@ -47,7 +48,7 @@ def test_png_is_1200_by_750(run):
 
 def test_a_simulated_front_is_drawn_with_its_intervals(run, tmp_path):
     phone = read_run(write_run(tmp_path / "run", finalists=PHONE_FINALISTS, **for_phones()))
-    assert front.winner_interval(phone.summary) == (22.5, pytest.approx(27.5)) and front.winner_interval(run.summary) == (8.0, 8.5)
+    assert front_cost(phone.summary).winner_interval == (22.5, pytest.approx(27.5)) and front_cost(run.summary).winner_interval == (8.0, 8.5)
     assert front.x_range(phone)[1] > 30.0
     drawn = front_html(phone)
     for ends in ("22.5,27.5[0-9]*,null", "7.1[0-9]*,8.69[0-9]*,null,7.9,7.9,null"):

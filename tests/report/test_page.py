@@ -87,7 +87,7 @@ def test_texts_of_the_run_cannot_become_markup(tmp_path):
 
 def test_a_device_of_any_name_cannot_become_markup(run):
     evil = "<img src=x>"
-    budget = dataclasses.replace(run.summary.budget, limits=(dataclasses.replace(run.summary.budget.first, device=evil),))
+    budget = dataclasses.replace(run.summary.budget, limits=(dataclasses.replace(run.summary.budget.limits[0], device=evil),))
     latencies = tuple(dataclasses.replace(one, device=evil, cores="1 thread") for one in run.summary.latencies)
     text = page(dataclasses.replace(run, summary=dataclasses.replace(run.summary, budget=budget, latencies=latencies)))
     assert evil not in text and "&lt;img src=x&gt;" in text
@@ -126,7 +126,7 @@ def test_a_regression_run_without_uniform_nets_is_drawn(tmp_path):
     text = Document(page(regression)).text
     assert "0.819 Pearson correlation (teacher 0.835)" in text
     assert "none for this task" in text
-    assert "No uniform net of the space is as fast as the winner." in text
+    assert "No uniform net of the space costs as little as the winner." in text
     assert "standard error" not in text
 
 

@@ -61,7 +61,7 @@ def test_a_broken_file_is_named(tmp_path, name):
         ({"budget": limited(runtime="tflite", threads=4)}, "must hold the winner's measured one on tflite"),
         ({"budget": limited(evidence="simulated")}, "must have the interval of a simulated latency, got None to None"),
         ({"budget": {"limits": [PHONE_LIMIT]}, "winner": {"evidence": "simulated"}}, "must hold the winner's simulated one on tflite"),
-        ({"budget": {"limits": []}}, "budget.limits must hold at least one"),
+        ({"budget": {"limits": []}}, "budget must hold one limit at least"),
         ({"winner": {"evidence": "simulated"}}, "winner.evidence must be the weakest of its limits', 'measured', got 'simulated'"),
         ({"kept_layers": [0]}, "kept_layers must name one of the teacher's blocks 0 to 3 for each of 2 blocks"),
         ({"kept_layers": [0, 4]}, "kept_layers must name one of the teacher's blocks 0 to 3"),

@@ -47,7 +47,7 @@ def test_the_upper_margin_is_the_intervals_end():
     for subnet in (SPACE.smallest, SPACE.largest):
         (known,) = narrow.simulated(subnet)
         assert known.meets == (known.high_ms <= 0.5)
-        assert known.high_ms / known.median_ms == pytest.approx(wide.first.cost.most / narrow.first.cost.most)
+        assert known.high_ms / known.median_ms == pytest.approx(wide.front.most / narrow.front.most)
 
 
 @pytest.mark.parametrize(
@@ -71,6 +71,6 @@ def test_limits_that_contradict_each_other_name_the_nearest():
 
 def test_the_few_of_a_large_space_that_are_never_drawn_are_found():
     tight = budget("pixel_4/1 large: 1", space=DEEP)
-    least = tight.first.cost.table.of(tight.first.cost.table.cheapest())
-    only = dataclasses.replace(tight.first, cost=dataclasses.replace(tight.first.cost, most=least * 1.0001))
+    least = tight.front.table.of(tight.front.table.cheapest())
+    only = dataclasses.replace(tight.latencies[0], cost=dataclasses.replace(tight.front, most=least * 1.0001))
     assert survey(dataclasses.replace(tight, latencies=(only,)), 1000, 0).share == 0.0  # and no error

@@ -33,13 +33,18 @@ class Ceiling:
 class Limits:
     """The space, the price of its Subnets in ms, each asked for once, the budget it must be under, and what else is limited.
 
-    `latency_ms_of` is what accuracy is traded against.
+    `latency_ms_of` is what accuracy is traded against; of a budget of sizes alone it and its limit are in another `unit`.
     """
 
     def __init__(
-        self, space: SearchSpace, latency_ms_of: Callable[[Subnet], float], budget_ms: float, ceilings: Sequence[Ceiling] = ()
+        self,
+        space: SearchSpace,
+        latency_ms_of: Callable[[Subnet], float],
+        budget_ms: float,
+        ceilings: Sequence[Ceiling] = (),
+        unit: str = "ms",
     ):
-        self.space, self.budget_ms, self.ceilings = space, budget_ms, tuple(ceilings)
+        self.space, self.budget_ms, self.ceilings, self.unit = space, budget_ms, tuple(ceilings), unit
         self._latency_ms_of = latency_ms_of
         self._prices: dict[Subnet, float] = {}
         self._listed: tuple[Subnet, ...] | None = None
@@ -91,7 +96,7 @@ class Limits:
         """What is allowed, or what a Subnet costs, limit by limit."""
         price_ms = self.budget_ms if subnet is None else self.price_ms(subnet)
         others = (f"{one.most if subnet is None else one.cost_of(subnet):,.2f} {one.unit} ({one.name})" for one in self.ceilings)
-        return ", ".join([f"{price_ms:.2f} ms", *others])
+        return ", ".join([f"{price_ms:,.2f} {self.unit}", *others])
 
     def _found(self, seen: Collection[Subnet], rng: random.Random) -> list[Subnet]:
         """One unseen Subnet that meets the budget, or none: random ones made faster step by step, then steps beside them."""
