@@ -72,7 +72,7 @@ def rounds_stage(job: Job, weights: SharedWeights, scorer: SupernetScorer, budge
             for name in (ROUNDS_FILE, CONFIRMED_FILE):
                 job.path(name).unlink(missing_ok=True)  # the cure is to measure again
             raise
-        publish(job, rounds.evaluated, [(corrected(budget, one.factor), one.factor) for one in rounds.done])
+        publish(job, rounds.all_evaluated(), [(corrected(budget, one.factor), one.factor) for one in rounds.done])
         job.folder.write_json(FINALISTS_FILE, [dataclasses.asdict(dataclasses.replace(one, chosen=one is chosen)) for one in finalists])
     return next(Subnet.from_fields(row["subnet"]) for row in job.folder.read_json(FINALISTS_FILE) if row["chosen"])
 
@@ -92,6 +92,15 @@ class _Rounds:
             finalists = self._confirmed()
             if any(one.meets_budget for one in finalists) or not self._measure_more():
                 return finalists
+
+    def all_evaluated(self) -> list[Evaluated]:
+        """What the search evaluated, and the fastest Subnet if that was measured in the end but never proposed."""
+        known = {one.subnet for one in self.evaluated}
+        measured = [finalist.subnet for one in self.done if not one.searched for finalist in one.finalists]
+        return [*self.evaluated, *(self._evaluate(subnet) for subnet in measured if subnet not in known)]
+
+    def _evaluate(self, subnet: Subnet) -> Evaluated:
+        return Evaluated(subnet, self._scorer.on_part(subnet), self._budget.front.table.of(subnet))
 
     def _confirmed(self) -> list[Finalist]:
         if not (self._budget.host and self._job.config.budget.fresh_processes):
@@ -170,7 +179,7 @@ class _Rounds:
         del self.done[number:]
         fastest = self._budget.host.cost.table.cheapest()
         if self._budget.limits().allows(fastest) and fastest not in {finalist.subnet for finalist in self._finalists}:
-            one = Evaluated(fastest, self._scorer.on_part(fastest), self._budget.front.table.of(fastest))
+            one = self._evaluate(fastest)
             with self._watch.stage("finalists", "the fastest subnet, built and measured: by the corrected prices nothing meets the budget"):
                 found = run_heat(self._job, self._weights, self._scorer, [one], self._budget, factor)
             self.done.append(Round(factor, self.done[-1].evaluations, 0.0, tuple(found), searched=False))

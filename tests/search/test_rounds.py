@@ -243,3 +243,17 @@ def test_a_machine_that_nothing_is_fast_enough_for_names_the_nearest(tmp_path, m
 
 def test_every_round_adds_a_quarter():
     assert [evaluations_of(SamplerConfig(evaluations=64), number) for number in range(3)] == [64, 80, 96]
+
+
+def test_the_fastest_that_was_measured_last_is_among_what_the_report_draws(tmp_path, monkeypatch):
+    """No sampler came upon it: all that were evaluated are near the budget by prices that are a fifth of what they take."""
+    machine(monkeypatch, 5.0, of_fastest=1.1)
+    subnet, job = search(tmp_path, evaluations=4, population=2)
+    assert subnet == SPACE.smallest and len(read_rounds(job)) == 2
+    (row,) = (row for row in json.loads((tmp_path / "search/evaluated.json").read_text()) if Subnet.from_fields(row["subnet"]) == subnet)
+    assert row["accuracy"] == accuracy_of(subnet) and row["latency_ms"] == pytest.approx(5.0 * latency_ms_of(subnet))
+    # Begun again from what was measured, it is there too.
+    (tmp_path / "finalists.json").unlink()
+    (tmp_path / "search/evaluated.json").unlink()
+    assert search(tmp_path, evaluations=4, population=2)[0] == subnet
+    assert subnet in {Subnet.from_fields(row["subnet"]) for row in json.loads((tmp_path / "search/evaluated.json").read_text())}
