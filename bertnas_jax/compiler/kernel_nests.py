@@ -13,6 +13,7 @@ from collections.abc import Collection
 import tvm
 from tvm import tirx
 
+from bertnas_jax.compiler.footprints import Steps, drawn_bytes
 from bertnas_jax.compiler.precision import Precision
 from bertnas_jax.compiler.kernels import Kernel, list_kernels
 from bertnas_jax.compiler.pipeline import apply, fuse, instruction_passes
@@ -29,14 +30,15 @@ class KernelNest:
     """One call of a fused kernel.
 
     `element_operations` are its FLOPs beside those of the products, as executed. `activation_bytes` are what it reads and
-    writes, each element once, the products' right operands apart. `tasks` are the iterations of its parallel loop, 1 if there is
-    none; the fewest of several.
+    writes, each element once, the products' right operands apart; `drawn` is what its loops draw past caches. `tasks` are the
+    iterations of its parallel loop, 1 if there is none; the fewest of several.
     """
 
     kernel: Kernel
     products: tuple[Product, ...]
     element_operations: int
     activation_bytes: int
+    drawn: Steps
     tasks: int
 
 
@@ -79,7 +81,7 @@ def _describe(kernel: Kernel, fused: tirx.PrimFunc, scheduled: tirx.PrimFunc) ->
     operations = kernel.flops - sum(product.executed_flops for product in read)
     parallel = [loop for loops, _ in realized_blocks(scheduled) for loop in loops if loop.kind == tirx.ForKind.PARALLEL]
     tasks = min((int(loop.extent) for loop in parallel), default=1)
-    return KernelNest(kernel, read, operations, kernel.bytes - operands, tasks)
+    return KernelNest(kernel, read, operations, kernel.bytes - operands, drawn_bytes(scheduled), tasks)
 
 
 def _is_argument(buffer: tirx.Var, statements: tuple[Statement, ...], function: tirx.PrimFunc) -> bool:

@@ -28,8 +28,7 @@ class Product:
     """`batch` products [rows, inner] x [inner, columns], as the weights are packed.
 
     `dtype` is that of the right operand, over which go `passes`. `executed_flops` count what the schedule pads too. A register tile is
-    `tile_rows` x `tile_columns`; every tile of rows passes over `swept_columns` of the right operand before the
-    loops move on to others.
+    `tile_rows` x `tile_columns`.
     """
 
     batch: int
@@ -40,7 +39,6 @@ class Product:
     executed_flops: int
     tile_rows: int
     tile_columns: int
-    swept_columns: int
     passes: int = 1
 
     @property
@@ -70,7 +68,6 @@ def read_product(statement: Statement, scheduled: tirx.PrimFunc) -> Product:
         2 * _extent(loops),
         _extent(loop for loop in held if loop.loop_var in rows),
         _extent(loop for loop in held if loop.loop_var in columns),
-        min(sizes["columns"], _swept(loops, held, rows - columns, columns)),
         sizes["passes"],
     )
 
@@ -137,10 +134,3 @@ def indexes(loop: tirx.For, values: Sequence[tirx.Expr]) -> bool:
 
 def _extent(loops) -> int:
     return math.prod(int(loop.extent) for loop in loops)
-
-
-def _swept(loops: Sequence[tirx.For], held: Sequence[tirx.For], rows: set[tirx.Var], columns: set[tirx.Var]) -> int:
-    """The columns inside the outermost loop over rows that is not within a register tile; those of a tile if there is none."""
-    start = next((at for at, loop in enumerate(loops) if loop.loop_var in rows and loop not in held), len(loops))
-    inside = [loop for at, loop in enumerate(loops) if loop.loop_var in columns and (at > start or loop in held)]
-    return _extent(inside)

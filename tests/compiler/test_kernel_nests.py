@@ -26,7 +26,7 @@ def test_a_product_with_bias_by_hand():
     weights, bias = np.ones((8, 48), np.float32), np.arange(48, dtype=np.float32)[None]
     (nest,) = nests_of(lambda x: x @ weights + bias, np.ones((4, 8), np.float32))
     # All rows are one tile of 4 x 16, and a panel of 16 columns is done with before the next.
-    assert nest.products == (Product(1, 4, 8, 48, "float32", executed_flops=2 * 4 * 8 * 48, tile_rows=4, tile_columns=16, swept_columns=16),)
+    assert nest.products == (Product(1, 4, 8, 48, "float32", executed_flops=2 * 4 * 8 * 48, tile_rows=4, tile_columns=16),)
     assert nest.products[0].flops == 2 * 4 * 8 * 48
     assert nest.element_operations == 4 * 48
     assert nest.activation_bytes == 4 * (4 * 8 + 48 + 4 * 48)  # x, bias, result; the weights are the right operand
@@ -92,7 +92,7 @@ def test_two_digits_pass_twice_over_the_same_weights_by_hand():
     weights = np.ones((32, 48), np.float32)
     *rows, nest = describe_kernels(trace(lambda x: x @ weights, np.ones((4, 32), np.float32)), named_target(ANDROID_ARM64), "int8_accurate")
     flops = 2 * 2 * 4 * 32 * 48
-    assert nest.products == (Product(1, 4, 32, 48, "int8", executed_flops=flops, tile_rows=4, tile_columns=16, swept_columns=16, passes=2),)
+    assert nest.products == (Product(1, 4, 32, 48, "int8", executed_flops=flops, tile_rows=4, tile_columns=16, passes=2),)
     assert nest.products[0].flops == flops and not any(each.products for each in rows)
     assert nest.element_operations == 2 * 4 * 48  # by the scales of columns and of rows
     # Two digits a number, column scales, row scales and the result in float32; the weights, once, are the right operand.
@@ -107,4 +107,3 @@ def test_heads_that_are_no_whole_vectors_are_padded_as_they_run():
     ((scores, context),) = (nest.products for nest in nests if len(nest.products) == 2)
     assert scores.executed_flops == scores.flops == 2 * heads * length * head_dim * length
     assert (context.columns, context.executed_flops) == (head_dim, 2 * heads * length * length * padded)
-    assert context.swept_columns <= head_dim

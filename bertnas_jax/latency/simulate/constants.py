@@ -55,6 +55,8 @@ class CpuConstants:
     in_order_factor: Value = free(1.4, 0.2)  # more cycles of one instruction stream, in order
     width_exponent: Value = free(0.9, 0.1)  # how far a wider core is faster on such a stream
     pack_touches: Value = free(3.0, 0.3)  # a packed operand is read, written and read again
+    l2_bytes_per_flop: Value = free(2.0, 0.3)  # from a core's L2, beside its float32 peak: 32 and 16 a cycle, Cortex-A76 TRM 100798_0300 A6.1
+    l3_bytes_per_flop: Value = free(1.0, 0.3)  # believed half of that
     dram_share: Value = free(0.6, 0.15)  # what of the memory's peak a product gets
     sharing_loss: Value = free(0.1, 0.5)  # what each further core loses
     dispatch_cycles: Value = free(4000.0, 0.5)  # reference cycles an operator, then for each further core

@@ -1,10 +1,10 @@
 """The time of kernels on CPU cores: the largest of arithmetic and each memory level, and overheads.
 
-A product that names no tile runs as XNNPACK does: register tiles of mr x nr, and for every mr rows a pass over the
-whole right operand. What a pass is over comes from memory again in each if the caches do not hold it.
+A product that names no tile runs as XNNPACK does (xnnpack.py). What a kernel's loops draw past a cache comes from the next
+level; past the last, activations come from memory only if the caches are too small for them, weights at every run.
 
-Source: S. Williams, A. Waterman, D. Patterson, Roofline, CACM 52(4), 2009; XNNPACK's
-src/operators/fully-connected-nc.c (rows outside, columns inside) and its aarch64 kernels.
+Source: S. Williams, A. Waterman, D. Patterson, Roofline, CACM 52(4), 2009; J. Treibig, G. Hager, Introducing a performance model
+for bandwidth-limited loop kernels, PPAM 2009 (a time for each level).
 """
 
 from __future__ import annotations
@@ -18,12 +18,11 @@ from bertnas_jax.latency.devices import DOT_FACTOR
 from bertnas_jax.latency.simulate.constants import CpuConstants, Deviation
 from bertnas_jax.latency.simulate.machine import CpuMachine
 from bertnas_jax.latency.simulate.work import COUNTED_KINDS, ELEMENT_KINDS, WorkBatch
+from bertnas_jax.latency.simulate.xnnpack import TILE_ROWS
 
 REFERENCE_WIDTH = 4  # instructions a cycle of the core whose cycles CpuConstants counts in
-_TILE_ROWS = {"float32": 6, "int8": 4}  # mr of XNNPACK's 6x8 and 4x16 (dot product), 4x8 kernels on aarch64
-_CACHE_BYTES_PER_CYCLE = 8  # assumed: what a core draws from beyond its L1 in activations
 _OVERLAP = 4  # the largest of several, rounded: near the ridge neither hides the other
-LIMITS = ("arithmetic", "elements", "memory", "activations", "packing", "overhead", "background")
+LIMITS = ("arithmetic", "elements", "l2", "l3", "memory", "packing", "overhead", "background")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -33,8 +32,9 @@ class CpuPrice:
     total_us: Float[np.ndarray, " e"]
     arithmetic_us: Float[np.ndarray, " e"]
     elements_us: Float[np.ndarray, " e"]
+    l2_us: Float[np.ndarray, " e"]
+    l3_us: Float[np.ndarray, " e"]
     memory_us: Float[np.ndarray, " e"]
-    activations_us: Float[np.ndarray, " e"]
     packing_us: Float[np.ndarray, " e"]
     overhead_us: Float[np.ndarray, " e"]
     background_us: Float[np.ndarray, " e"]
@@ -55,15 +55,13 @@ def price_cpu(work: WorkBatch, machine: CpuMachine, constants: CpuConstants, dev
     arithmetic_us = _arithmetic_us(work, machine, constants, deviation, team, share)
     elements_us = _elements_us(work, machine, constants, deviation, team, share)
     dram = machine.dram_gb_s * np.minimum(1.0, constants.dram_share * np.exp(_main(deviation.dram)))
-    held = machine.l2_bytes[:, 0] + machine.l3_bytes
-    memory_us = _streamed_bytes(work, held) / (dram * 1e3)
-    caches = _CACHE_BYTES_PER_CYCLE * (machine.clock_ghz * team.used).sum(1)
-    activations_us = work.moved_bytes / np.where(work.moved_bytes > held, np.minimum(caches, dram), caches) / 1e3
+    l2_us, l3_us = _caches_us(work, machine, constants, team)
+    memory_us = _streamed_bytes(work, machine) / (dram * 1e3)
     packing_us = _packing_us(work, machine, constants, deviation, team, dram)
     overhead_us = _overhead_us(work, machine, constants, deviation, team)
-    busy_us = _largest(arithmetic_us + elements_us, memory_us, activations_us) + packing_us + overhead_us
+    busy_us = _largest(arithmetic_us + elements_us, l2_us, l3_us, memory_us) + packing_us + overhead_us
     background_us = busy_us * np.where(machine.fills_slowest, constants.background_share, 0.0)
-    parts = (arithmetic_us, elements_us, memory_us, activations_us, packing_us, overhead_us)
+    parts = (arithmetic_us, elements_us, l2_us, l3_us, memory_us, packing_us, overhead_us)
     return CpuPrice(busy_us + background_us, *(np.broadcast_to(part, busy_us.shape) for part in (*parts, background_us)))
 
 
@@ -136,7 +134,7 @@ def _tile(work: WorkBatch, machine: CpuMachine) -> tuple[Float[np.ndarray, " e"]
 
 
 def _tile_rows(work: WorkBatch) -> Float[np.ndarray, " e"]:
-    rows = np.where(work.is_int8, _TILE_ROWS["int8"], _TILE_ROWS["float32"]).astype(float)
+    rows = np.where(work.is_int8, TILE_ROWS["int8"], TILE_ROWS["float32"]).astype(float)
     return np.where(work.tile_rows > 0, work.tile_rows, rows)
 
 
@@ -157,12 +155,19 @@ def _elements_us(work, machine, constants, deviation, team, lost) -> Float[np.nd
     return counted_us + in_vectors / team.together(peak_gflops * np.minimum(1.0, constants.vector_share), lost) / 1e3
 
 
-def _streamed_bytes(work: WorkBatch, held: Float[np.ndarray, " e"]) -> Float[np.ndarray, " e"]:
-    """Of the right operands, from memory: once if it is one of weights, at every pass if the caches cannot hold it."""
-    operand = work.inner * work.columns * work.width
-    swept = work.inner * np.where(work.swept_columns > 0, work.swept_columns, work.columns) * work.width
-    passes = np.where(swept > held, np.ceil(work.rows / _tile_rows(work)), np.where(work.batch > 1, 0.0, 1.0))
-    return work.batch * passes * operand
+def _caches_us(work, machine, constants, team) -> tuple[Float[np.ndarray, " e"], Float[np.ndarray, " e"]]:
+    """What comes from L2 past a core's L1, and from L3, where there is one, past its L2; each core at work draws its part."""
+    peak_gflops = (machine.clock_ghz * machine.float32_per_cycle * team.used).sum(1)
+    l2_us = work.drawn_past(machine.l1_bytes[:, 0]) / (constants.l2_bytes_per_flop * peak_gflops) / 1e3
+    l3_us = work.drawn_past(machine.l2_bytes[:, 0]) / (constants.l3_bytes_per_flop * peak_gflops) / 1e3
+    return l2_us, np.where(machine.l3_bytes > 0, l3_us, 0.0)
+
+
+def _streamed_bytes(work: WorkBatch, machine: CpuMachine) -> Float[np.ndarray, " e"]:
+    """What comes from memory; of activations that the caches hold, nothing: the kernel before has just written them."""
+    held = machine.l2_bytes[:, 0] + machine.l3_bytes
+    drawn, activations = work.drawn_past(held), work.drawn_bytes[:, -1] - work.weight_bytes
+    return drawn - np.where(activations <= held, np.maximum(activations, 0.0), 0.0)
 
 
 def _packing_us(work, machine, constants, deviation, team, dram) -> Float[np.ndarray, " e"]:

@@ -1,7 +1,7 @@
 """Our compiler's kernels of a Subnet as kernels to be priced, by what their loop nests do.
 
 Weights are packed when a model is compiled, so no right operand is laid out anew. A kernel of two products is a work
-each, of which only the first is dispatched; it also has the arithmetic on elements, which runs in vectors. A product of
+each, of which only the first is dispatched; it also has the arithmetic on elements, which runs in vectors, and what the kernel draws past caches. A product of
 int8 is of the numbers that the target's dot instruction takes: bytes, in two passes where activations have two digits, or
 16-bit ones; attention's stay float32.
 """
@@ -21,6 +21,7 @@ from bertnas_jax.latency.simulate.compiled_kernels import CompiledKernels
 from bertnas_jax.latency.simulate.work import BYTES, KernelWork
 
 PRICED = ("float32", "int8_accurate", "int8_fast")
+NOTHING = ((0, 0),)  # what a further product draws: it is counted with the first
 
 
 class FusedKernels(CompiledKernels):
@@ -69,7 +70,7 @@ def works_of(nest: KernelNest) -> Iterator[KernelWork]:
       ValueError: a product is of a dtype that has no price.
     """
     operations = float(nest.element_operations)
-    beside = {"elements": operations, "kind": "vector" if operations else "none", "moved_bytes": nest.activation_bytes}
+    beside = {"elements": operations, "kind": "vector" if operations else "none", "moved_bytes": nest.activation_bytes, "drawn": nest.drawn}
     if not nest.products:
         yield KernelWork(nest.kernel.name, "float32", tasks=nest.tasks, **beside)
     for number, product in enumerate(nest.products):
@@ -84,9 +85,8 @@ def works_of(nest: KernelNest) -> Iterator[KernelWork]:
             dispatched=number == 0,
             tile_rows=product.tile_rows,
             tile_columns=product.tile_columns,
-            swept_columns=product.swept_columns,
             passes=product.passes,
-            **(beside if number == 0 else {}),
+            **(beside if number == 0 else {"drawn": NOTHING}),
         )
 
 

@@ -26,6 +26,7 @@ class CpuMachine:
     vector_bits: Float[np.ndarray, "r s"]
     issue_width: Float[np.ndarray, "r s"]
     out_of_order: Float[np.ndarray, "r s"]
+    l1_bytes: Float[np.ndarray, "r s"]
     l2_bytes: Float[np.ndarray, "r s"]
     stream_gb_s: Float[np.ndarray, "r s"]
     l3_bytes: Float[np.ndarray, " r"]
@@ -60,6 +61,7 @@ def cpu_machine(sets: Sequence[CoreSet]) -> CpuMachine:
         vector_bits=each(lambda cluster: cluster.vector_bits.value),
         issue_width=each(lambda cluster: cluster.issue_width.value),
         out_of_order=each(lambda cluster: cluster.out_of_order.value),
+        l1_bytes=each(lambda cluster: cluster.l1d_kib.value * 1024),
         l2_bytes=each(lambda cluster: cluster.l2_kib.value * 1024),
         stream_gb_s=each(lambda cluster: cluster.stream_gb_s.value),
         l3_bytes=np.array([cores.device.cpu.l3_kib.value * 1024 for cores in sets]),

@@ -13,6 +13,7 @@ import dataclasses
 from collections.abc import Sequence
 
 from bertnas_jax.latency.simulate.work import BYTES, KernelWork
+from bertnas_jax.latency.simulate.xnnpack import drawn_by_xnnpack
 from bertnas_jax.space import Subnet
 
 # What products with weights are of, and the rest.
@@ -91,7 +92,8 @@ def patch_embedding(patches: int, patch_inputs: int, hidden: int, dtype: str) ->
     """The CONV_2D that makes the tokens of a vision transformer."""
     weights, numbers = _NUMBERS[dtype]
     moved = patches * (patch_inputs * BYTES[weights] + hidden * BYTES[numbers])
-    return KernelWork("CONV_2D patches", weights, 1, patches, patch_inputs, hidden, moved_bytes=moved)
+    drawn = drawn_by_xnnpack(patches, patch_inputs, hidden, weights)
+    return KernelWork("CONV_2D patches", weights, 1, patches, patch_inputs, hidden, moved_bytes=moved, drawn=drawn)
 
 
 def _layer_norm(hidden: int, seq_len: int, dtype: str) -> list[KernelWork]:
@@ -131,7 +133,7 @@ def _linear(name: str, rows: int, inner: int, columns: int, dtype: str) -> list[
     """A product with weights, after what makes bytes of its input where that is of floats."""
     weights, numbers = _NUMBERS[dtype]
     moved = rows * (inner * BYTES[weights] + columns * BYTES[numbers])
-    product = KernelWork(name, weights, 1, rows, inner, columns, packed=True, moved_bytes=moved)
+    product = KernelWork(name, weights, 1, rows, inner, columns, packed=True, moved_bytes=moved, drawn=drawn_by_xnnpack(rows, inner, columns, weights))
     if weights == numbers:
         return [product]
     elements, moved = rows * inner * _QUANTIZE_NS, rows * inner * (BYTES[numbers] + BYTES[weights])
@@ -139,4 +141,5 @@ def _linear(name: str, rows: int, inner: int, columns: int, dtype: str) -> list[
 
 
 def _attend(name: str, heads: int, rows: int, inner: int, columns: int, dtype: str) -> KernelWork:
-    return KernelWork(name, dtype, heads, rows, inner, columns, moved_bytes=heads * rows * (inner + columns) * BYTES[dtype])
+    drawn = drawn_by_xnnpack(rows, inner, columns, dtype, heads)
+    return KernelWork(name, dtype, heads, rows, inner, columns, moved_bytes=heads * rows * (inner + columns) * BYTES[dtype], drawn=drawn)

@@ -16,6 +16,8 @@ BYTES = {"float32": 4, "float16": 2, "int8": 1, "int16": 2}  # of one number
 COUNTED_KINDS = ("plain_float32", "plain_int8", "scale_float32", "scale_int8", "softmax_float32", "softmax_int8")
 ELEMENT_KINDS = ("none", *COUNTED_KINDS, "vector")
 
+_NEWTON_STEPS, _FLAT = 8, 1e-6  # near size 1 each halves the distance: to 1/256
+
 
 class Work(Protocol):
     """What is told of anything that is priced: KernelWork, or a launch on a GPU (compiler/gpu_launches.py)."""
@@ -44,8 +46,9 @@ class KernelWork:
     second and further products of a kernel, which nothing more is called for.
 
     A product whose activations have several digits makes as many `passes` over its right operand.
-    `tile_rows` x `tile_columns` is a register tile; every tile of rows passes over `swept_columns` of the
-    right operand before the loops move on to others. All three are 0 where that is up to XNNPACK.
+    `tile_rows` x `tile_columns` is a register tile; both are 0 where that is up to XNNPACK.
+    `drawn` are steps (bytes of a cache, bytes that its loops draw past one of at least so many), the smallest cache first; () if it passes
+    over what it reads and writes once, whatever the cache.
     """
 
     name: str
@@ -62,8 +65,8 @@ class KernelWork:
     dispatched: bool = True
     tile_rows: int = 0
     tile_columns: int = 0
-    swept_columns: int = 0
     passes: int = 1
+    drawn: tuple[tuple[int, int], ...] = ()
 
     def __post_init__(self):
         sizes = (self.batch, self.rows, self.inner, self.columns)
@@ -80,9 +83,12 @@ class KernelWork:
             raise ValueError(f"{self.name} must be of some tasks or of none in particular, got {self.tasks}; give 0")
         if self.passes < 1:
             raise ValueError(f"{self.name} must pass over its right operand at least once, got {self.passes}; give 1")
-        tile = (self.tile_rows, self.tile_columns, self.swept_columns)
-        if min(tile) < 0 or (0 in tile and any(tile)) or self.swept_columns > self.columns:
-            raise ValueError(f"{self.name} must have a tile and at most {self.columns} swept columns or none, got {tile}; give all three")
+        tile = (self.tile_rows, self.tile_columns)
+        if min(tile) < 0 or (0 in tile and any(tile)):
+            raise ValueError(f"{self.name} must have a tile of rows and columns or none, got {tile}; give both")
+        caches, drawn = zip(*self.drawn, strict=True) if self.drawn else ((), ())
+        if list(caches) != sorted(set(caches)) or list(drawn) != sorted(drawn, reverse=True) or min((0, *caches, *drawn)) < 0:
+            raise ValueError(f"{self.name} must draw less past larger caches, the smallest first, got {self.drawn}; sort the steps")
 
     @property
     def size(self) -> str:
@@ -120,18 +126,21 @@ class WorkBatch:
     kind: Int[np.ndarray, " e"]
     tile_rows: Float[np.ndarray, " e"]
     tile_columns: Float[np.ndarray, " e"]
-    swept_columns: Float[np.ndarray, " e"]
     passes: Float[np.ndarray, " e"]
     packed: Bool[np.ndarray, " e"]
     tasks: Float[np.ndarray, " e"]
     dispatched: Bool[np.ndarray, " e"]
     is_int8: Bool[np.ndarray, " e"]
     is_int16: Bool[np.ndarray, " e"]
+    cache_bytes: Float[np.ndarray, "e k"]
+    drawn_bytes: Float[np.ndarray, "e k"]
 
     @classmethod
     def of(cls, kernels: Sequence[KernelWork]) -> WorkBatch:
-        names = ("batch", "rows", "inner", "columns", "elements", "moved_bytes", "tasks", "tile_rows", "tile_columns", "swept_columns", "passes")
+        names = ("batch", "rows", "inner", "columns", "elements", "moved_bytes", "tasks", "tile_rows", "tile_columns", "passes")
         numbers = {name: np.array([getattr(kernel, name) for kernel in kernels], float) for name in names}
+        steps = [kernel.drawn or ((0, kernel.bytes),) for kernel in kernels]
+        filled = np.array([(*some, *[some[-1]] * (max(map(len, steps)) - len(some))) for some in steps], float)
         return cls(
             **numbers,
             width=np.array([BYTES[kernel.dtype] for kernel in kernels], float),
@@ -140,4 +149,34 @@ class WorkBatch:
             dispatched=np.array([kernel.dispatched for kernel in kernels]),
             is_int8=np.array([kernel.dtype == "int8" for kernel in kernels]),
             is_int16=np.array([kernel.dtype == "int16" for kernel in kernels]),
+            cache_bytes=filled[..., 0],
+            drawn_bytes=filled[..., 1],
         )
+
+    def drawn_past(self, cache_bytes: Float[np.ndarray, " e"]) -> Float[np.ndarray, " e"]:
+        """Bytes that each kernel's loops draw from beyond a cache of this size; one under its smallest step draws as that does.
+
+        Of what a step would save, a cache that is too small for it saves what stays by chance (`missed_share`).
+        """
+        saved = self.drawn_bytes[:, :-1] - self.drawn_bytes[:, 1:]
+        missed = missed_share(self.cache_bytes[:, 1:] / np.reshape(cache_bytes, (-1, 1)))
+        return self.drawn_bytes[:, -1] + (saved * missed).sum(1)
+
+    @property
+    def weight_bytes(self) -> Float[np.ndarray, " e"]:
+        """Right operands that are weights; a batch of products is of keys and values."""
+        return np.where(self.batch > 1, 0.0, self.batch * self.inner * self.columns * self.width)
+
+
+def missed_share(sizes: Float[np.ndarray, "..."]) -> Float[np.ndarray, "..."]:
+    """What of data that is gone through again and again a cache misses which replaces at random, by the size of the data beside its own; 0 up to 1.
+
+    Between two uses m of the data are fetched, each in a place at random, so that a datum survives with probability exp(-m size): 1 - m = exp(-m size).
+    Source: that balance, solved by Newton's steps, which fall to its larger root. Such is the Cortex-A53's L1 (DDI 0500D, 2.1.6); caches
+    that replace what was used longest ago would miss all of it, and cores of phones have some of each.
+    """
+    missed = np.ones_like(sizes)
+    for _ in range(_NEWTON_STEPS):
+        survived = np.exp(-missed * sizes)
+        missed = missed - (missed - 1.0 + survived) / np.maximum(1.0 - sizes * survived, _FLAT)
+    return np.where(sizes > 1.0, missed, 0.0)

@@ -2,6 +2,7 @@
 
 import dataclasses
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -9,6 +10,7 @@ from hypothesis import strategies as st
 from bertnas_jax.latency.devices import Figure, core_set, core_sets, load_profile
 from bertnas_jax.latency.simulate import KernelWork, encoder_operators, load_cpu_calibration, price_on_cpu, simulate_cpu
 from bertnas_jax.latency.simulate.machine import CPU_DTYPES, PRODUCT_DTYPES
+from bertnas_jax.latency.simulate.work import missed_share
 from bertnas_jax.space import Subnet
 
 DEVICES = ("pixel_4", "galaxy_s20", "galaxy_a03s", "iphone_xs", "raspberry_pi_5")
@@ -35,8 +37,11 @@ def kernels(draw):
     flags = {name: draw(st.booleans()) for name in ("packed", "dispatched")}
     flags |= {"passes": draw(st.integers(1, 2)), "tasks": draw(st.integers(0, 20))}
     if draw(st.booleans()):
-        flags |= {"tile_rows": draw(st.integers(1, 6)), "tile_columns": draw(st.integers(1, 48)), "swept_columns": draw(st.integers(1, product[-1]))}
-    return KernelWork("any", dtype, *product, elements=float(elements), kind=kind, moved_bytes=draw(st.integers(0, 10**7)), **flags)
+        flags |= {"tile_rows": draw(st.integers(1, 6)), "tile_columns": draw(st.integers(1, 48))}
+    kernel = KernelWork("any", dtype, *product, elements=float(elements), kind=kind, moved_bytes=draw(st.integers(0, 10**7)), **flags)
+    caches = sorted(draw(st.sets(st.integers(1, 10**7), max_size=3)))
+    more = sorted((draw(st.integers(0, 10**8)) for _ in caches), reverse=True)
+    return dataclasses.replace(kernel, drawn=tuple((size, kernel.bytes + extra) for size, extra in zip(caches, more, strict=True)))
 
 
 def price_us(kernel, cores):
@@ -105,7 +110,7 @@ def test_nine_tasks_keep_two_cores_as_long_as_ten():
 
 def test_equal_shares_end_with_the_slowest_core():
     """Of ten tasks a slow core makes as long as it would of five; whoever is free would take more of them."""
-    kernel = KernelWork("any", "float32", 1, 64, 384, 1152, tile_rows=4, tile_columns=16, swept_columns=16)
+    kernel = KernelWork("any", "float32", 1, 64, 384, 1152, tile_rows=4, tile_columns=16)
 
     def arithmetic_us(tasks, cores):
         price = price_on_cpu([dataclasses.replace(kernel, tasks=tasks)], core_set(PROFILES["pixel_4"], cores), FIT)
@@ -140,7 +145,7 @@ def test_a_dtype_without_a_rate_is_refused():
 
 
 def test_a_second_pass_is_as_much_arithmetic_and_no_more_weights():
-    cores, once = core_set(PROFILES["pixel_4"], "1 large"), KernelWork("any", "int8", 1, 64, 768, 768, tile_rows=4, tile_columns=16, swept_columns=16)
+    cores, once = core_set(PROFILES["pixel_4"], "1 large"), KernelWork("any", "int8", 1, 64, 768, 768, tile_rows=4, tile_columns=16)
     first, second = (price_on_cpu([dataclasses.replace(once, passes=passes)], cores, FIT) for passes in (1, 2))
     added = second.arithmetic_us[0] - first.arithmetic_us[0]
     assert 0.8 * first.arithmetic_us[0] < added <= first.arithmetic_us[0]  # but for starting and ending tiles
@@ -150,7 +155,48 @@ def test_a_second_pass_is_as_much_arithmetic_and_no_more_weights():
 
 
 def test_a_tile_is_given_as_a_whole():
-    with pytest.raises(ValueError, match=r"at most 16 swept columns or none, got \(4, 0, 0\)"):
+    with pytest.raises(ValueError, match=r"a tile of rows and columns or none, got \(4, 0\)"):
         KernelWork("any", "float32", 1, 8, 8, 16, tile_rows=4)
-    with pytest.raises(ValueError, match=r"at most 16 swept columns or none, got \(4, 16, 32\)"):
-        KernelWork("any", "float32", 1, 8, 8, 16, tile_rows=4, tile_columns=16, swept_columns=32)
+
+
+@settings(deadline=None)
+@given(kernels(), sets, st.sampled_from(["l1d_kib", "l2_kib"]), st.floats(1, 8))
+def test_a_larger_cache_never_takes_longer(kernel, cores, cache, factor):
+    parts = [(count, enlarged(cluster, cache, factor)) for count, cluster in cores.parts]
+    assert price_us(kernel, dataclasses.replace(cores, parts=tuple(parts))) <= price_us(kernel, cores) * (1 + 1e-12)
+
+
+def enlarged(cluster, cache, factor):
+    figure = getattr(cluster, cache)
+    return dataclasses.replace(cluster, **{cache: dataclasses.replace(figure, value=figure.value * factor)})
+
+
+def test_what_a_cache_is_too_small_for_comes_from_the_level_behind_it():
+    cores = core_set(PROFILES["pixel_4"], "1 large")  # 64 KiB, 512 KiB, 2 MiB
+    works = [KernelWork("any", "float32", moved_bytes=10**6, drawn=((0, 10**9), (kib << 10, 10**6))) for kib in (1, 128, 1024, 8192)]
+    price = price_on_cpu(works, cores, FIT)
+    long = [[bool(time_us > 1_000) for time_us in times] for times in (price.l2_us, price.l3_us, price.memory_us)]
+    assert long == [[False, True, True, True], [False, False, True, True], [False, False, False, True]]
+    assert price.memory_us[0] == 0, "the kernel before left a megabyte in the caches"
+
+
+def test_steps_are_of_larger_and_larger_caches():
+    for drawn in (((8192, 5), (4096, 3)), ((4096, 3), (8192, 5)), ((4096, -1),)):
+        with pytest.raises(ValueError, match="must draw less past larger caches, the smallest first, got"):
+            KernelWork("any", "float32", 1, 8, 8, 16, drawn=drawn)
+
+
+def test_what_a_cache_misses_is_what_one_that_replaces_at_random_does():
+    """A cache of 200 places, gone through by more and more data; the tolerance is five standard deviations of such a count over eight turns."""
+    rng, places = np.random.default_rng(0), 200
+    for size in (1.2, 1.5, 2.0, 4.0):
+        data, held = int(size * places), np.full(places, -1)
+        missed = []
+        for turn in range(28):
+            count = 0
+            for datum in range(data):
+                if datum not in held:
+                    count, held[rng.integers(places)] = count + 1, datum
+            missed += [count] if turn >= 20 else []
+        assert np.mean(missed) / data == pytest.approx(float(missed_share(np.array(size))), abs=5 * 0.5 / np.sqrt(8 * data))
+    np.testing.assert_array_equal(missed_share(np.array([0.0, 0.5, 1.0])), 0.0)

@@ -13,6 +13,7 @@ from bertnas_jax.latency import describe_host
 from bertnas_jax.latency.devices import Cluster, Cpu, DeviceProfile, Figure, core_set, load_profile
 from bertnas_jax.latency.simulate import KernelWork, Setting, load_cpu_calibration, price_table, simulate_cpu
 from bertnas_jax.latency.simulate.fused_kernels import FusedKernels, works_of
+from bertnas_jax.latency.simulate.xnnpack import drawn_by_xnnpack
 from bertnas_jax.space import Layer, SearchSpace, Subnet
 from tests.conftest import REPOSITORY
 
@@ -21,20 +22,21 @@ PIXEL = load_profile("pixel_4")
 
 
 def test_the_works_of_a_kernel_of_two_products():
-    scores, context = Product(2, 8, 32, 8, "float32", 8192, 4, 8, 8), Product(2, 8, 8, 32, "float32", 8192, 4, 8, 32)
-    nest = KernelNest(Kernel("attention", "#1", 17_384, 5000), (scores, context), 1000, 4096, tasks=2)
+    scores, context = Product(2, 8, 32, 8, "float32", 8192, 4, 8), Product(2, 8, 8, 32, "float32", 8192, 4, 8)
+    drawn = ((4096, 9000), (8192, 5000))
+    nest = KernelNest(Kernel("attention", "#1", 17_384, 5000), (scores, context), 1000, 4096, drawn, tasks=2)
     first, second = works_of(nest)
     tile = {"tile_rows": 4, "tile_columns": 8, "tasks": 2}
-    beside = {"elements": 1000.0, "kind": "vector", "moved_bytes": 4096}
-    assert first == KernelWork("attention 1", "float32", 2, 8, 32, 8, swept_columns=8, **tile, **beside)
-    assert second == KernelWork("attention 2", "float32", 2, 8, 8, 32, swept_columns=32, dispatched=False, **tile)
+    beside = {"elements": 1000.0, "kind": "vector", "moved_bytes": 4096, "drawn": drawn}
+    assert first == KernelWork("attention 1", "float32", 2, 8, 32, 8, **tile, **beside)
+    assert second == KernelWork("attention 2", "float32", 2, 8, 8, 32, dispatched=False, drawn=((0, 0),), **tile)
     assert first.flops + second.flops == 2 * (2 * 2 * 8 * 32 * 8) + 1000
 
 
 def test_a_product_of_unpriced_numbers_is_named():
-    product = Product(1, 4, 8, 16, "int4", 1024, 4, 16, 16)
+    product = Product(1, 4, 8, 16, "int4", 1024, 4, 16)
     with pytest.raises(ValueError, match="got int4 in gemm; price float32"):
-        list(works_of(KernelNest(Kernel("gemm", "#1", 1024, 400), (product,), 0, 100, tasks=1)))
+        list(works_of(KernelNest(Kernel("gemm", "#1", 1024, 400), (product,), 0, 100, ((4096, 100),), tasks=1)))
     with pytest.raises(ValueError, match="must be in float32, int8_accurate, int8_fast to be priced, got 'int8'"):
         FusedKernels(16, "int8", PIXEL)
 
@@ -52,8 +54,9 @@ def test_a_second_product_is_not_dispatched_again():
 def test_our_weights_are_streamed_once_where_xnnpack_passes_over_them_again():
     sizes = (1, 128, 3072, 3072)  # 38 MB of weights: no cache of a phone holds them
     cores, calibration = core_set(PIXEL, "4 small"), load_cpu_calibration()
-    panels = KernelWork("ours", "float32", *sizes, tile_rows=4, tile_columns=16, swept_columns=16)
-    whole = KernelWork("passes", "float32", *sizes, tile_rows=4, tile_columns=16, swept_columns=3072)
+    once = 4 * (128 * 3072 + 3072 * 3072 + 128 * 3072)
+    panels = KernelWork("ours", "float32", *sizes, tile_rows=4, tile_columns=16, moved_bytes=4 * 2 * 128 * 3072, drawn=((4096, once),))
+    whole = dataclasses.replace(panels, drawn=drawn_by_xnnpack(128, 3072, 3072, "float32"))
     ours, passes = (simulate_cpu([work], cores, calibration).kernels[0] for work in (panels, whole))
     assert passes.limit == "memory" and ours.us < passes.us
 
@@ -95,8 +98,8 @@ def test_a_device_is_priced_by_the_tiles_of_a_tuning():
     tiles = {}
     for given in (None, tuning):
         works = FusedKernels(16, "float32", PIXEL, given).kernels(subnet)
-        tiles[given is tuning] = [(work.tile_rows, work.tile_columns, work.swept_columns) for work in works if (work.inner, work.columns) == (64, 96)]
-    assert tiles == {False: [(4, 16, 16)], True: [(2, 24, 24)]}
+        tiles[given is tuning] = [(work.tile_rows, work.tile_columns) for work in works if (work.inner, work.columns) == (64, 96)]
+    assert tiles == {False: [(4, 16)], True: [(2, 24)]}
     with pytest.raises(ValueError, match="must be of the CPU that is compiled for, got one of cortex-a76 for cortex-a73"):
         FusedKernels(16, "float32", load_profile("raspberry_pi_4"), tuning).kernels(subnet)
 
