@@ -35,7 +35,7 @@ class Cluster:
     issue_width: Figure = figure("instructions/cycle", 1, 16)
     out_of_order: Figure = figure("1 if out of order, 0 if in order", 0, 1)
     l1d_kib: Figure = figure("KiB", 4, 1024)
-    l2_kib: Figure = figure("KiB", 64, 65536)
+    l2_kib: Figure = figure("KiB", 0, 65536)  # 0 where a core shares all but its L1
     stream_gb_s: Figure = figure("GB/s", 0.5, 200)
     int16_per_cycle: Figure | None = figure("op/cycle", 1, 4096, late=True)
     active_watts: Figure | None = figure("W", 0.005, 50, late=True)
@@ -43,22 +43,30 @@ class Cluster:
 
 @dataclasses.dataclass(frozen=True)
 class Cpu:
-    """The clusters, fastest first, and what they share. `l3_kib` is 0 where there is none."""
+    """The clusters, fastest first, and what they share. `l3_kib` is 0 where there is none.
+
+    `slc_kib` is what the cores may take of a system level cache beside the GPU and others, null where nobody says; it is no faster than the memory behind it.
+    """
 
     clusters: tuple[Cluster, ...]
     l3_kib: Figure
     dram_gb_s: Figure
+    slc_kib: Figure | None
 
 
 @dataclasses.dataclass(frozen=True)
 class _Shared:
     l3_kib: Figure = figure("KiB", 0, 1 << 20)
     dram_gb_s: Figure = figure("GB/s", 0.5, 2000)
+    slc_kib: Figure | None = figure("KiB", 0, 1 << 20, late=True)
 
 
 @dataclasses.dataclass(frozen=True)
 class Gpu:
-    """Peak rates; `texture_gb_s` is what the texture units deliver from their caches, 4 halves a texel."""
+    """Peak rates; `texture_gb_s` is what the texture units deliver from their caches, 4 halves a texel.
+
+    `local_kib` is the local memory that a work-group may have, where somebody says. What starting a kernel takes is calibrated (simulate/gpu_roofline.py).
+    """
 
     name: str
     clock_ghz: Figure = figure("GHz", 0.1, 4)
@@ -66,6 +74,7 @@ class Gpu:
     float16_gflops: Figure = figure("GFLOP/s", 1, 2e5)
     texture_gb_s: Figure = figure("GB/s", 1, 1e5)
     dram_gb_s: Figure = figure("GB/s", 0.5, 2000)
+    local_kib: Figure | None = figure("KiB", 1, 4096, late=True)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -149,4 +158,4 @@ def parse_profile(name: str, fields: object) -> DeviceProfile:
             raise ValueError(f"{name}.clusters[{i}].cores must be a whole number, got {cluster.cores.value}; count them")
     shared = read_section(_Shared, fields["cpu"], f"{name}.cpu")
     gpu = None if fields["gpu"] is None else read_section(Gpu, fields["gpu"], f"{name}.gpu")
-    return DeviceProfile(name, str(fields["title"]), str(fields["soc"]), Cpu(clusters, shared.l3_kib, shared.dram_gb_s), gpu)
+    return DeviceProfile(name, str(fields["title"]), str(fields["soc"]), Cpu(clusters, shared.l3_kib, shared.dram_gb_s, shared.slc_kib), gpu)

@@ -159,13 +159,13 @@ def _caches_us(work, machine, constants, team) -> tuple[Float[np.ndarray, " e"],
     """What comes from L2 past a core's L1, and from L3, where there is one, past its L2; each core at work draws its part."""
     peak_gflops = (machine.clock_ghz * machine.float32_per_cycle * team.used).sum(1)
     l2_us = work.drawn_past(machine.l1_bytes[:, 0]) / (constants.l2_bytes_per_flop * peak_gflops) / 1e3
-    l3_us = work.drawn_past(machine.l2_bytes[:, 0]) / (constants.l3_bytes_per_flop * peak_gflops) / 1e3
+    l3_us = work.drawn_past(np.maximum(machine.l1_bytes, machine.l2_bytes)[:, 0]) / (constants.l3_bytes_per_flop * peak_gflops) / 1e3
     return l2_us, np.where(machine.l3_bytes > 0, l3_us, 0.0)
 
 
 def _streamed_bytes(work: WorkBatch, machine: CpuMachine) -> Float[np.ndarray, " e"]:
     """What comes from memory; of activations that the caches hold, nothing: the kernel before has just written them."""
-    held = machine.l2_bytes[:, 0] + machine.l3_bytes
+    held = machine.l2_bytes[:, 0] + machine.l3_bytes + machine.slc_bytes
     drawn, activations = work.drawn_past(held), work.drawn_bytes[:, -1] - work.weight_bytes
     return drawn - np.where(activations <= held, np.maximum(activations, 0.0), 0.0)
 

@@ -30,6 +30,7 @@ class CpuMachine:
     l2_bytes: Float[np.ndarray, "r s"]
     stream_gb_s: Float[np.ndarray, "r s"]
     l3_bytes: Float[np.ndarray, " r"]
+    slc_bytes: Float[np.ndarray, " r"]
     dram_gb_s: Float[np.ndarray, " r"]
     fills_slowest: Bool[np.ndarray, " r"]
 
@@ -65,6 +66,7 @@ def cpu_machine(sets: Sequence[CoreSet]) -> CpuMachine:
         l2_bytes=each(lambda cluster: cluster.l2_kib.value * 1024),
         stream_gb_s=each(lambda cluster: cluster.stream_gb_s.value),
         l3_bytes=np.array([cores.device.cpu.l3_kib.value * 1024 for cores in sets]),
+        slc_bytes=np.array([slc.value * 1024 if (slc := cores.device.cpu.slc_kib) else 0.0 for cores in sets]),
         dram_gb_s=np.array([cores.device.cpu.dram_gb_s.value for cores in sets]),
         fills_slowest=np.array([cores.fills_slowest for cores in sets]),
     )

@@ -46,7 +46,17 @@ class OpenclPrice:
 
 
 def price_opencl(launches: Sequence[GpuLaunch], gpu: Gpu, constants: GpuConstants, deviation: GpuDeviation) -> OpenclPrice:
-    """The price of each launch on the GPU; never below its arithmetic at the peak, nor its bytes at the memory's."""
+    """The price of each launch on the GPU; never below its arithmetic at the peak, nor its bytes at the memory's.
+
+    Raises:
+      ValueError: a work-group needs more local memory than the GPU has.
+    """
+    largest = max(launches, key=lambda launch: launch.local_bytes)
+    if gpu.local_kib and largest.local_bytes > gpu.local_kib.value * 1024:
+        raise ValueError(
+            f"a work-group of {largest.name} must need at most the {gpu.local_kib.value:g} KiB of local memory of {gpu.name}, "
+            f"got {largest.local_bytes} bytes; choose a narrower subnet"
+        )
     flops, moved, requested, steps = (
         np.array([getattr(launch, name) for launch in launches], float) for name in ("flops", "bytes", "requested_bytes", "steps")
     )

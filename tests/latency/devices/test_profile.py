@@ -31,6 +31,8 @@ def test_the_devices_there_are():
         (("clusters", 0, "clock_ghz"), 2.84e9, "pixel_4.clusters[0].clock_ghz must be 0.2 to 6.5 GHz, got 2.84e+09"),
         (("clusters", 1, "cores"), 1.5, "pixel_4.clusters[1].cores must be a whole number"),
         (("gpu", "float16_gflops"), float("nan"), "pixel_4.gpu.float16_gflops must be a number, got nan"),
+        (("cpu", "slc_kib"), -1, "pixel_4.cpu.slc_kib must be 0 to 1.04858e+06 KiB, got -1"),
+        (("gpu", "local_kib"), 32768, "pixel_4.gpu.local_kib must be 1 to 4096 KiB, got 32768; check its unit"),
     ],
 )
 def test_an_impossible_number_is_named(place, value, message):

@@ -180,6 +180,14 @@ def test_what_a_cache_is_too_small_for_comes_from_the_level_behind_it():
     assert price.memory_us[0] == 0, "the kernel before left a megabyte in the caches"
 
 
+def test_a_system_level_cache_holds_what_would_come_from_memory():
+    cores = core_set(PROFILES["pixel_4"], "1 large")
+    without = dataclasses.replace(cores, device=dataclasses.replace(cores.device, cpu=dataclasses.replace(cores.device.cpu, slc_kib=None)))
+    kernel = KernelWork("any", "float32", moved_bytes=10**6, drawn=((0, 10**9), (5 << 20, 10**6)))  # 512 KiB, 2 MiB and 3 MiB
+    first, second = (price_on_cpu([kernel], each, FIT) for each in (cores, without))
+    assert first.memory_us[0] == 0 < second.memory_us[0] and first.l3_us[0] == second.l3_us[0]
+
+
 def test_steps_are_of_larger_and_larger_caches():
     for drawn in (((8192, 5), (4096, 3)), ((4096, 3), (8192, 5)), ((4096, -1),)):
         with pytest.raises(ValueError, match="must draw less past larger caches, the smallest first, got"):

@@ -68,3 +68,10 @@ def test_the_table_is_the_sum_of_the_launches():
         assert all(kernel.us > kernel.overhead_us > 0 for kernel in told.kernels) and told.knowledge == "specifications"
         summed.append(told.total_ms)
     np.testing.assert_allclose(table.price_ms(*table.encode(subnets)), summed, rtol=1e-9)
+
+
+def test_a_work_group_with_more_local_memory_than_the_gpu_has_is_refused():
+    launch, gpu = GpuLaunch("rows", 10, 10, 10, 1, 1, 64, local_bytes=32 << 10), load_profile("pixel_4").gpu
+    assert price(launch, gpu).total_us[0] > 0
+    with pytest.raises(ValueError, match="a work-group of rows must need at most the 32 KiB of local memory of Adreno 640, got 32769 bytes"):
+        price(dataclasses.replace(launch, local_bytes=(32 << 10) + 1), gpu)
