@@ -8,7 +8,6 @@ from collections import Counter
 from collections.abc import Mapping
 
 import numpy as np
-from scipy.optimize import minimize
 from scipy.sparse import csr_matrix
 from scipy.special import log_softmax
 from threadpoolctl import threadpool_limits
@@ -49,6 +48,8 @@ def bag_of_words_baseline(task: Task, seed: int) -> float:
 
 def fit_logistic(features: csr_matrix, labels: np.ndarray, num_labels: int, strength: float) -> np.ndarray:
     """Weights [features, labels] that minimise the summed cross-entropy plus strength / 2 times their squared norm."""
+    from scipy.optimize import minimize  # which takes a second to load
+
     shape = features.shape[1], num_labels
     transposed = features.T.tocsr()
     rows = np.arange(len(labels))

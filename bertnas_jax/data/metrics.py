@@ -9,7 +9,6 @@ from types import MappingProxyType
 
 import numpy as np
 from jaxtyping import Float, Int
-from scipy.stats import rankdata
 
 
 def accuracy(logits: Float[np.ndarray, "n C"], labels: Int[np.ndarray, " n"]) -> float:
@@ -47,6 +46,8 @@ def pearson(predictions: Float[np.ndarray, "n C"], labels: Float[np.ndarray, " n
 
 def spearman(predictions: Float[np.ndarray, "n C"], labels: Float[np.ndarray, " n"]) -> float:
     """Rank correlation in [-1, 1], ties sharing their mean rank; 0.0 for a constant side."""
+    from scipy.stats import rankdata  # which takes a second to load
+
     return _correlation(rankdata(_values(predictions, labels)), rankdata(labels))
 
 

@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterable
 
 import numpy as np
 from jaxtyping import Bool
-from scipy.stats import binom
+from scipy.special import bdtr
 
 from bertnas_jax.space import Subnet
 
@@ -72,7 +72,7 @@ def cannot_reach(newcomer: Bool[np.ndarray, " k"], rival: Bool[np.ndarray, " k"]
 def is_beaten(newcomer: Bool[np.ndarray, " k"], rival: Bool[np.ndarray, " k"], level: float) -> bool:
     """True if one no less accurate than its rival would do as badly on these examples with a chance below the level."""
     ahead, behind = int(np.sum(newcomer & ~rival)), int(np.sum(rival & ~newcomer))
-    return behind > ahead and float(binom.cdf(ahead, ahead + behind, 0.5)) < level
+    return behind > ahead and float(bdtr(ahead, ahead + behind, 0.5)) < level
 
 
 def pack(right: Bool[np.ndarray, " n"]) -> str:

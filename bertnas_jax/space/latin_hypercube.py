@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from scipy.stats import qmc
 
 from bertnas_jax.space.search_space import SearchSpace
 from bertnas_jax.space.subnet import Layer, Subnet
@@ -25,6 +24,8 @@ def latin_hypercube(space: SearchSpace, number: int, seed: int) -> list[Subnet]:
     Raises:
       ValueError: the space has fewer Subnets, or hardly more.
     """
+    from scipy.stats import qmc  # which takes a second to load
+
     if not 3 <= number <= space.count:
         raise ValueError(f"subnets must be 3 to the space's {space.count:,}, got {number}; choose fewer, or a larger space")
     rng, ends = np.random.default_rng(seed), [space.smallest, space.largest]

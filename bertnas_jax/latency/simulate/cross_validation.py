@@ -9,7 +9,6 @@ from typing import TypeVar
 
 import numpy as np
 from jaxtyping import Float
-from scipy import stats
 
 Row = TypeVar("Row")
 Fit = TypeVar("Fit")
@@ -33,6 +32,8 @@ class HeldOut:
 
     def figures(self, group: str | None = None) -> dict[str, float]:
         """Errors and rank agreement, of all rows or of one group."""
+        from scipy import stats  # which takes a second to load
+
         chosen = np.array([group in (None, name) for name in self.groups])
         errors = np.abs(self.errors[chosen])
         rho = stats.spearmanr(np.array(self.predicted)[chosen], np.array(self.measured)[chosen]).statistic

@@ -8,7 +8,6 @@ from typing import TypeVar
 
 import numpy as np
 from jaxtyping import Bool, Float
-from scipy.optimize import least_squares
 from threadpoolctl import threadpool_limits
 
 from bertnas_jax.latency.simulate.constants import priors
@@ -61,6 +60,8 @@ def fit_table(
     Raises:
       ValueError: there is no row.
     """
+    from scipy.optimize import least_squares  # which takes a second to load
+
     if not len(measured):
         raise ValueError("a calibration must have rows to fit, got none; give a file of measurements")
     space, target = _Moves(kinds, keyed), np.log(measured)
