@@ -29,7 +29,7 @@ from bertnas_jax.export.c_library import write_c_library
 from bertnas_jax.export.library_parity import run_library
 from bertnas_jax.export.opencl_files import write_opencl
 from bertnas_jax.export.opencl_process import run_opencl
-from bertnas_jax.export.parity import Inputs
+from bertnas_jax.export.parity import Inputs, logits_of
 from bertnas_jax.model import Bert
 from bertnas_jax.space import Layer, Subnet
 
@@ -86,7 +86,7 @@ def compare(place: str, number: int) -> dict:
     subnet, seq_len = draw_subnet(rng), int(rng.integers(1, MAX_TOKENS, endpoint=True))
     model = draw_model(subnet, seq_len, number)
     inputs = [draw_inputs(rng, model.config.vocab_size, seq_len) for _ in range(MASKS)]
-    expected = np.stack([np.asarray(model(*map(jnp.asarray, each))) for each in inputs])
+    expected = np.stack([np.asarray(logits_of(model, *map(jnp.asarray, each))) for each in inputs])
     got = np.stack(PLACES[place](model, seq_len, inputs))
     return {
         "subnet": subnet.describe(),

@@ -4,7 +4,6 @@ import shutil
 import subprocess
 import threading
 
-import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -12,6 +11,7 @@ from bertnas_jax.compiler import compile_lengths, compile_model, host_target
 from bertnas_jax.compiler.memory_plan import aligned
 from bertnas_jax.compiler.targets import ANDROID_ARM64, named_target
 from bertnas_jax.export.c_library import LIBRARY_FILE, WEIGHTS_FILE, write_c_library
+from bertnas_jax.export.parity import logits_of
 from bertnas_jax.space import Layer, Subnet
 from tests.export.conftest import VOCAB_SIZE
 from tests.export.libraries import arm64_emulator, bert, compile_program, run_model, sentence
@@ -87,7 +87,7 @@ def test_a_product_that_overwrites_its_residual_computes_what_jax_does(name, tmp
     plan = (tmp_path / "c/source/plan.c").read_text()
     assert len(re.findall(r"\w+_over_\d+\(arena", plan)) == 3
     assert f"bertnas_arena_bytes = {aligned(4 * 37 * 96) + aligned(4 * 37 * 400)};" in plan
-    expected = model(*map(jnp.asarray, inputs))
+    expected = logits_of(model, *inputs)
     one, two = (run_model(target, tmp_path / "c", inputs, threads, emulator) for threads in (1, 2))
     np.testing.assert_allclose(one, expected, rtol=0, atol=1e-4)
     np.testing.assert_array_equal(one, two, "threads must not change results")
@@ -106,7 +106,7 @@ def test_the_example_prints_the_logits(name, folder, tmp_path):
     done = subprocess.run([*command, "5", "6", "7"], check=True, capture_output=True, text=True)
     ids = np.zeros((1, L), np.int32)
     ids[0, :3] = 5, 6, 7
-    expected = bert()(jnp.asarray(ids), jnp.asarray((ids > 0).astype(np.int32)), jnp.zeros_like(ids))
+    expected = logits_of(bert(), ids, (ids > 0).astype(np.int32), np.zeros_like(ids))
     np.testing.assert_allclose(np.array(done.stdout.split(), np.float32)[None], expected, rtol=0, atol=1e-4)
     failed = subprocess.run([*command, str(VOCAB_SIZE)], capture_output=True, text=True)
     assert failed.returncode == BAD_ID and "within the vocabulary" in failed.stderr

@@ -2,7 +2,6 @@ import json
 import math
 import re
 
-import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -13,6 +12,7 @@ from bertnas_jax.compiler.targets import ANDROID_OPENCL, WORK_GROUP, named_targe
 from bertnas_jax.export import opencl_files
 from bertnas_jax.export.opencl_files import LAUNCHES_FILE, OPENCL_WEIGHTS_FILE, SOURCE_FILE, write_opencl
 from bertnas_jax.export.opencl_process import run_opencl
+from bertnas_jax.export.parity import logits_of
 from tests.export.conftest import VOCAB_SIZE
 from tests.export.libraries import bert, needs_opencl, random_subnet, sentence
 
@@ -38,8 +38,8 @@ def tokens(count, length, seed=0):
     return ids * mask, mask, types * mask
 
 
-def logits_of(model, sequences):
-    return np.concatenate([np.asarray(model(*map(jnp.asarray, inputs))) for inputs in sequences])
+def logits_of_all(model, sequences):
+    return np.concatenate([np.asarray(logits_of(model, *inputs)) for inputs in sequences])
 
 
 @pytest.mark.slow
@@ -51,7 +51,7 @@ def test_opencl_computes_what_jax_does(seed, tmp_path):
     model, inputs = bert(random_subnet(rng), pooling=("mean", "cls")[seed % 2], seed=seed), sentence(seq_len, seed)
     write_opencl(model, [seq_len], named_target(ANDROID_OPENCL), tmp_path / "gpu")
     twice = [inputs, inputs]  # the buffers of one run are those of the next
-    np.testing.assert_allclose(run_opencl(tmp_path / "gpu", twice), logits_of(model, twice), rtol=0, atol=1e-4)
+    np.testing.assert_allclose(run_opencl(tmp_path / "gpu", twice), logits_of_all(model, twice), rtol=0, atol=1e-4)
 
 
 @pytest.mark.slow
@@ -61,7 +61,7 @@ def test_nothing_fused_computes_the_same(tmp_path, monkeypatch):
     monkeypatch.setattr(opencl_files, "lower_opencl", lambda module, target: lower_opencl(module, target, OPTIONAL))
     model, inputs = bert(), sentence(8)
     write_opencl(model, [8], named_target(ANDROID_OPENCL), tmp_path / "gpu")
-    np.testing.assert_allclose(run_opencl(tmp_path / "gpu", [inputs]), logits_of(model, [inputs]), rtol=0, atol=1e-4)
+    np.testing.assert_allclose(run_opencl(tmp_path / "gpu", [inputs]), logits_of_all(model, [inputs]), rtol=0, atol=1e-4)
 
 
 @pytest.mark.slow
@@ -70,7 +70,7 @@ def test_a_sentence_of_any_length_has_the_logits_of_jax(folder):
     needs_opencl()
     counts = [24, 1, 17, 0, 8, 9, 16, 3, 24]
     padded = [tokens(count, 24, seed) for seed, count in enumerate(counts)]
-    got, expected = run_opencl(folder, padded), logits_of(bert(), padded)
+    got, expected = run_opencl(folder, padded), logits_of_all(bert(), padded)
     assert np.abs(expected[:, None] - expected[None]).max(axis=-1)[~np.eye(len(counts), dtype=bool)].min() > 1e-3
     np.testing.assert_allclose(got, expected, rtol=0, atol=1e-4)
     cut = [tuple(array[:, : max(count, 1)] for array in inputs) for count, inputs in zip(counts, padded, strict=True) if count]

@@ -1,11 +1,11 @@
 import dataclasses
 import math
 
-import jax.numpy as jnp
 import numpy as np
 import pytest
 
 from bertnas_jax.export import TfliteModel, export_tflite, logit_error, max_abs_error, pad_example
+from bertnas_jax.export.parity import logits_of
 
 
 def test_an_exported_file_is_close(model, encoded, tmp_path):
@@ -30,7 +30,7 @@ def test_both_errors_are_of_all_logits(model, encoded):
     wrong = {2: (3.0, 0.0, 0.0), 16: (0.0, 0.0, -4.0)}
 
     def run(*inputs):
-        return np.asarray(model(*map(jnp.asarray, inputs))) + np.float32(wrong.get(int(inputs[1].sum()), (0.0, 0.0, 0.0)))
+        return np.asarray(logits_of(model, *inputs)) + np.float32(wrong.get(int(inputs[1].sum()), (0.0, 0.0, 0.0)))
 
     error = logit_error(model, run, encoded, 16)
     assert (error.max_abs, error.rms) == (pytest.approx(4.0, abs=1e-3), pytest.approx(5 / 3, abs=1e-3))
@@ -54,7 +54,7 @@ def test_mistakes_are_named(model, encoded):
 
 def test_logits_of_another_shape_are_refused(model, encoded):
     def run(*inputs):
-        return np.asarray(model(*map(jnp.asarray, inputs)))[:, None]
+        return np.asarray(logits_of(model, *inputs))[:, None]
 
     with pytest.raises(ValueError, match=r"must have the model's shape, \(3, 3\) over all examples, got \(3, 1, 3\)"):
         max_abs_error(model, run, encoded, 16)

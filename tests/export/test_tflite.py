@@ -1,18 +1,17 @@
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from flax import nnx
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bertnas_jax.export import TfliteModel, export_tflite
+from bertnas_jax.export.parity import logits_of
 from bertnas_jax.space import Layer, Subnet
 from tests.export.conftest import make_inputs, make_model
 
 # float32 sums in another order: errors of the order of 1e-6, where a wrong mask or head shows as 1e-2.
 TOLERANCE = 1e-4
 
-logits_of = nnx.jit(lambda model, *inputs: model(*inputs))
 layers = st.lists(st.builds(Layer, st.integers(1, 5), st.sampled_from((8, 24, 40))), min_size=1, max_size=2).map(tuple)
 subnets = st.builds(Subnet, st.sampled_from((16, 24)), st.sampled_from((4, 8)), layers)
 
