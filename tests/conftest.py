@@ -15,12 +15,16 @@ SHARED = REPOSITORY.parent / "shared"
 hypothesis.settings.register_profile("any machine", deadline=None)
 hypothesis.settings.load_profile("any machine")
 
+# These programs run for less time than XLA takes to optimise them; without, it compiles three times as fast.
+FAST_COMPILATION = "--xla_backend_optimization_level=0 --xla_cpu_use_fusion_emitters=false --xla_cpu_parallel_codegen_split_count=1"
+
 
 def pytest_configure(config):
-    """What XLA compiled for more than a second is kept for the next test, or the next program that one starts, that compiles the same."""
+    """XLA compiles fast, and what takes it a third of a second is kept for the next test, or the next program that one starts, that compiles the same."""
+    os.environ["XLA_FLAGS"] = f"{FAST_COMPILATION} {os.environ.get('XLA_FLAGS', '')}"
     kept = {
         "jax_compilation_cache_dir": str(config.cache.mkdir("compiled")),
-        "jax_persistent_cache_min_compile_time_secs": 1.0,
+        "jax_persistent_cache_min_compile_time_secs": 0.3,
         "jax_compilation_cache_max_size": 2_000_000_000,  # bytes; with a limit JAX locks the folder, which tests share
     }
     for name, value in kept.items():
