@@ -6,8 +6,8 @@
 PYTHON ?= python3.11
 VENV := .venv
 BIN := $(VENV)/bin
-# A file a process, a process a core: each takes some 4 GB, and one thread for numpy's matrices.
-TESTS := OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest tests -n auto --maxprocesses=4 --dist=loadfile
+# A file a process, a process a core: each takes some 4 GB, and one thread for numpy's matrices. In the order of tests/conftest.py.
+TESTS := OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest tests -n auto --maxprocesses=4 --dist=loadfile --no-loadscope-reorder
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check
 
 .PHONY: quickstart test test-fast setup setup-test check clean

@@ -15,6 +15,12 @@ SHARED = REPOSITORY.parent / "shared"
 hypothesis.settings.register_profile("any machine", deadline=None)
 hypothesis.settings.load_profile("any machine")
 
+# Files that take minutes, the longest first.
+LONGEST = (
+    "search/test_run.py", "train/test_main.py", "search/test_other_samplers.py", "train/test_objective.py", "train/test_killed_run.py",
+    "tools/test_compliance.py", "tools/test_host_simulator_error.py", "search/samplers/test_samplers.py", "train/test_supernet.py",
+    "train/test_text_run.py",
+)  # fmt: skip
 # These programs run for less time than XLA takes to optimise them; without, it compiles three times as fast.
 FAST_COMPILATION = "--xla_backend_optimization_level=0 --xla_cpu_use_fusion_emitters=false --xla_cpu_parallel_codegen_split_count=1"
 
@@ -30,6 +36,12 @@ def pytest_configure(config):
     for name, value in kept.items():
         jax.config.update(name, value)
         os.environ[name.upper()] = str(value)
+
+
+def pytest_collection_modifyitems(items):
+    """The files of `LONGEST` first, where a process gets a file: begun last, one would be waited for alone."""
+    begun = {REPOSITORY / "tests" / path: i for i, path in enumerate(LONGEST)}
+    items.sort(key=lambda item: begun.get(item.path, len(begun)))
 
 
 @pytest.fixture(autouse=True)
