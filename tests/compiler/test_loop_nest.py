@@ -7,8 +7,9 @@ import pytest
 import tvm
 from tvm import tirx
 
-from bertnas_jax.compiler import list_kernels, lower
+from bertnas_jax.compiler import describe_kernels, list_kernels, lower, trace_model
 from bertnas_jax.compiler.loop_nest import count_operations, expressions
+from bertnas_jax.compiler.targets import ANDROID_ARM64, named_target
 from tests.compiler.conftest import trace
 
 AVX512 = tvm.target.Target({"kind": "llvm", "mcpu": "skylake-avx512", "mtriple": "x86_64-linux-gnu"})
@@ -64,3 +65,10 @@ def test_an_attention_whose_keys_are_transposed_in_registers_reads_them():
     (attention,) = list_kernels(lowered)
     assert "Shuffle" in lowered[attention.name].script()
     assert attention.bytes == 4 * 4 * 16 * 32  # queries, keys, values and the result
+
+
+def test_an_attention_moves_as_many_bytes_whether_its_projections_are_merged_or_not(make_bert):
+    module, target = trace_model(make_bert(depth=1, hidden=96, heads=3), 16), named_target(ANDROID_ARM64)
+    merged, apart = (describe_kernels(module, target, without=without) for without in ((), ("merge_projections",)))
+    ((one,), (other,)) = ([nest for nest in nests if len(nest.products) == 2] for nests in (merged, apart))
+    assert one.activation_bytes == other.activation_bytes and one.kernel.bytes == other.kernel.bytes
