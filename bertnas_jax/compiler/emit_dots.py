@@ -75,10 +75,10 @@ def _nest(loop: tirx.For) -> list[tirx.For]:
     return loops
 
 
-def _dots_of(loop: tirx.For) -> tirx.SeqStmt:
+def _dots_of(loop: tirx.For) -> tirx.Stmt:
     """The loops around one multiplication and addition as one store for each step and register of sums."""
     block = _Block(loop)
-    return tirx.SeqStmt([block.dot(step, row, register) for step in range(block.steps) for row, register in block.registers()])
+    return tirx.stmt_seq(*(block.dot(step, row, register) for step in range(block.steps) for row, register in block.registers()))
 
 
 class _Block:

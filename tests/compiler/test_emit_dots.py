@@ -8,6 +8,7 @@ from tvm.script import tirx as T
 
 from bertnas_jax.compiler.emit_dots import emit_dots
 from bertnas_jax.compiler.schedule_kernels import KIND
+from bertnas_jax.compiler.targets import ANDROID_ARM64, named_target
 from tests.compiler.conftest import assert_same_results, normal, scheduled
 
 AVX_VNNI = tvm.target.Target({"kind": "llvm", "mcpu": "alderlake", "mtriple": "x86_64-linux-gnu"})
@@ -65,6 +66,60 @@ class Expected:
 def test_the_loops_of_two_rows_become_two_instructions():
     with AVX_VNNI:
         tvm.ir.assert_structural_equal(emit_dots(Before), Expected)
+
+
+@I.ir_module
+class BeforeOfDigits:
+    @T.prim_func(private=True, s_tir=True)
+    def kernel(
+        x: T.Buffer((T.int64(1), T.int64(2), T.int64(4)), "int8"),
+        panels: T.Buffer((T.int64(1), T.int64(1), T.int64(16)), "int8"),
+        sums: T.Buffer((T.int64(1), T.int64(4)), "int32"),
+    ):
+        T.func_attr({"bertnas.kind": "integer_gemm"})
+        for digit in T.serial(T.int64(2), annotations={"bertnas.digits": 1}):
+            for outer in range(T.int64(1)):
+                for step in T.serial(T.int64(1), annotations={"bertnas.dot": 1}):
+                    for row, register, group, lane, depth in T.grid(T.int64(1), T.int64(1), T.int64(1), T.int64(4), T.int64(4)):
+                        with T.sblock("update"):
+                            vi, vd, vk = T.axis.remap("SRR", [row, digit, depth])
+                            vg = T.axis.reduce(T.int64(1), outer + step + group)
+                            vj = T.axis.spatial(T.int64(4), register * T.int64(4) + lane)
+                            sums[vi, vj] = sums[vi, vj] + T.Select(
+                                vd == T.int64(0),
+                                T.shift_left(T.Cast("int32", x[vi, vd, vg * T.int64(4) + vk]), 8),
+                                T.Cast("int32", x[vi, vd, vg * T.int64(4) + vk]),
+                            ) * T.Cast("int32", panels[vj // T.int64(4), vg, vj % T.int64(4) * T.int64(4) + vk])
+
+
+@I.ir_module
+class ExpectedOfDigits:
+    @T.prim_func(private=True, s_tir=True)
+    def kernel(
+        x: T.Buffer((T.int64(1), T.int64(2), T.int64(4)), "int8"),
+        panels: T.Buffer((T.int64(1), T.int64(1), T.int64(16)), "int8"),
+        sums: T.Buffer((T.int64(1), T.int64(4)), "int32"),
+    ):
+        # 2 * 4 bytes of digits, 16 of weights, 4 sums of 4 bytes; 2 * 4 * 4 products and additions.
+        T.func_attr({"bertnas.counted": {"bytes": 8 + 16 + 16, "flops": 64}, "bertnas.kind": "integer_gemm"})
+        with T.sblock("root"):
+            T.reads()
+            T.writes()
+            for digit in range(T.int64(2)):
+                sums[T.int64(0), T.int64(0) : T.int64(4)] = T.shift_left(sums[T.int64(0), T.Ramp(T.int64(0), T.int64(1), 4)], T.Broadcast(8, 4))
+                for outer in range(T.int64(1)):
+                    sums[T.int64(0), T.int64(0) : T.int64(4)] = T.call_llvm_pure_intrin(
+                        "int32x4",
+                        "llvm.aarch64.neon.sdot",
+                        sums[T.int64(0), T.Ramp(T.int64(0), T.int64(1), 4)],
+                        panels[T.int64(0), outer, T.Ramp(T.int64(0), T.int64(1), 16)],
+                        T.reinterpret("int8x16", T.Broadcast(T.reinterpret("int32", x[T.int64(0), digit, T.Ramp(outer * T.int64(4), T.int64(1), 4)]), 4)),
+                    )
+
+
+def test_before_each_digit_the_sums_are_shifted_instead_of_every_activation():
+    with named_target(ANDROID_ARM64):
+        tvm.ir.assert_structural_equal(emit_dots(BeforeOfDigits), ExpectedOfDigits)
 
 
 @pytest.mark.parametrize("kind", ["gemm", None])
