@@ -94,8 +94,8 @@ def _budget(summary: Summary) -> str:
 
 def _front(run: RunResults) -> str:
     note = (
-        f"Each point is a sub-network: {_cost_told(run.summary)}, its score that by the shared weights on a part of the dev split. The filled star is the winner after its own "
-        f"fine-tuning, on all of dev. {intervals_told(run)} Point at one for its sizes."
+        f"Each point is a sub-network: {_cost_told(run.summary)}, its score that by the shared weights on a part of the dev split. "
+        f"The filled star is the winner after its own fine-tuning, on all of dev. {intervals_told(run)} Point at one for its sizes."
     )
     title = "Score against latency" if run.summary.budget.limits else f"Score against {front_cost(run.summary).name}"
     absent = "<noscript><p>The plot needs JavaScript; pareto.png beside this file shows the same.</p></noscript>"

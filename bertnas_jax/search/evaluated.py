@@ -12,7 +12,9 @@ from bertnas_jax.space import Subnet
 class Evaluated:
     """A Subnet, its score by the supernet (the task's metric), and its price on the budget's first latency limit.
 
-    Of a budget of sizes alone the price is in the unit of the first size, for want of a latency. One that was `stopped_after` some dev examples has an estimate, below the score of another that is no slower.
+    Of a budget of sizes alone the price is in the unit of the first size, for want of a latency.
+
+    One that was `stopped_after` some dev examples has an estimate, below the score of another that is no slower.
     """
 
     subnet: Subnet
