@@ -10,6 +10,8 @@ from collections.abc import Iterator
 
 _PACKAGE = pathlib.Path(__file__).parent
 USER_ERROR = 2  # the exit status of a command that was asked for something it cannot do
+FULL = (errno.ENOSPC, errno.EDQUOT)
+REFUSED = (errno.EACCES, errno.EROFS)
 
 
 @contextlib.contextmanager
@@ -21,9 +23,11 @@ def explained() -> Iterator[None]:
         print("\ninterrupted: the same command continues this run", file=sys.stderr)
         sys.exit(128 + 2)
     except OSError as error:
-        if error.errno == errno.ENOSPC:
+        if error.errno in FULL:
             _fail(f"the disk must have room, got {error}; free some and give the same command again: what was written whole is kept")
-        if error.errno is None or error.errno in (errno.ENOENT, errno.EACCES, errno.EROFS, errno.ENOTDIR, errno.EISDIR):
+        if error.errno in REFUSED:
+            _fail(f"files must be readable and writable, got {error}; allow it and give the same command again: what was written whole is kept")
+        if error.errno is None or error.errno in (errno.ENOENT, errno.ENOTDIR, errno.EISDIR):
             _fail(str(error))
         raise
     except (ValueError, RuntimeError, FloatingPointError) as error:

@@ -39,6 +39,15 @@ def test_a_full_disk_says_what_to_do(capsys):
     assert "free some and give the same command again" in capsys.readouterr().err
 
 
+def test_a_file_that_may_not_be_written_says_how_to_go_on(capsys):
+    with pytest.raises(SystemExit) as end, explained():
+        raise PermissionError(errno.EACCES, "Permission denied", "run/checkpoints")
+    assert end.value.code == USER_ERROR
+    message = capsys.readouterr().err
+    assert message.startswith("error: files must be readable and writable, got [Errno 13] Permission denied: 'run/checkpoints'; allow it and")
+    assert "what was written whole is kept" in message
+
+
 def test_an_interruption_says_how_to_go_on(capsys):
     with pytest.raises(SystemExit) as ended, explained():
         raise KeyboardInterrupt

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-import errno
 import logging
+import os
 import pathlib
 from collections.abc import Iterator
 from typing import Any
@@ -13,6 +13,7 @@ import grain
 import jax
 import orbax.checkpoint as ocp
 
+from bertnas_jax.errors import FULL
 from bertnas_jax.train.distributed import ends_alone
 
 NAMED_DIFFERENCES = 5  # of a model they are often all the arrays
@@ -24,13 +25,14 @@ class CheckpointMismatch(ValueError):
 
 @contextlib.contextmanager
 def full_disk_is_oserror() -> Iterator[None]:
-    """Raises OSError(ENOSPC) where its body fails for a full disk: orbax's storage says so only in the text of a ValueError."""
+    """Raises OSError where its body fails for a full disk or quota: orbax's storage says so only in the text of a ValueError."""
     try:
         yield
     except ValueError as error:
-        if "No space left on device" not in str(error):
-            raise
-        raise OSError(errno.ENOSPC, "a checkpoint could not be written, the last whole one is kept") from error
+        for number in FULL:
+            if os.strerror(number) in str(error):
+                raise OSError(number, "a checkpoint could not be written, the last whole one is kept") from error
+        raise
 
 
 class _WithoutTraceback(logging.Filter):

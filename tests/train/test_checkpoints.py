@@ -72,9 +72,10 @@ def test_what_was_saved_is_the_state_of_then(tmp_path, batches):
     np.testing.assert_array_equal(found.parameters["layers"]["query"], 1.0)
 
 
-def test_a_full_disk_under_a_write_in_the_background_is_told_once(tmp_path, batches, monkeypatch, caplog):
+@pytest.mark.parametrize("why", ["No space left on device", "Disk quota exceeded"])
+def test_a_full_disk_under_a_write_in_the_background_is_told_once(tmp_path, batches, monkeypatch, caplog, why):
     async def finalize(self):
-        raise ValueError("RESOURCE_EXHAUSTED: No space left on device")
+        raise ValueError(f"RESOURCE_EXHAUSTED: {why}")
 
     first = Checkpoints(tmp_path)
     first.save(1, state_of(1.0), batches)
