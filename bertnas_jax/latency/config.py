@@ -26,7 +26,11 @@ class LatencyConfig:
     refit: str = knob("", "A folder with phone_cpu_transformers.csv and phone_gpu_gemms.csv: fits both calibrations again (minutes).")
     validate: str = knob("", "The same folder: writes tables and a plot of held-out errors under benchmarks/results/ (minutes).")
     measure: bool = knob(False, "Times --model_file on a device that is there, by --tracker or --adb, and appends to --out.")
-    model_file: str = knob("", "What is timed: model_<cpu>.so (tvm), model.tflite (tflite), the folder of bertnas_jax.export (c).")
+    model_file: str = knob(
+        "",
+        "What is timed: model_<cpu>.so (tvm), model.tflite (tflite), the folder of bertnas_jax.export (c). With --tracker several by commas, on all "
+        "devices of --key at once; --subnet then has as many.",
+    )
     runtime: str = knob(
         "",
         "tvm by --tracker, tflite or c by --adb; --explain prices tvm or tflite. If not given, tvm is measured and tflite explained.",

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import pathlib
+from collections.abc import Iterator
 
 from bertnas_jax.latency.adb import Adb, core_mask, find_phone
 from bertnas_jax.latency.benchmark_model import BenchmarkOutput, benchmark_command, measure_tflite
 from bertnas_jax.latency.c_model import measure_c_model
 from bertnas_jax.latency.config import LatencyConfig
 from bertnas_jax.latency.devices import GPU, core_set, load_profile
+from bertnas_jax.latency.fan_out import Devices, measure_on_all
 from bertnas_jax.latency.fill_table import full_inputs
 from bertnas_jax.latency.measure import Timing
 from bertnas_jax.latency.record import LatencyRecord, append_records
-from bertnas_jax.latency.rpc import connect_device, measure_by_rpc
 from bertnas_jax.space import Subnet
 
 ANY_CORES = "any"
@@ -27,11 +28,21 @@ def measure_on_device(config: LatencyConfig) -> str:
       RuntimeError: the device, its tracker or adb is missing, or a program on it fails.
     """
     _check(config)
-    subnet = Subnet.from_json(pathlib.Path(config.subnet).expanduser().read_text(encoding="utf-8"))
-    record = _by_tracker(config, subnet) if config.tracker else _by_adb(config, subnet)
-    append_records(pathlib.Path(config.out).expanduser(), [record])
+    out, told = pathlib.Path(config.out).expanduser(), []
+    for record in _by_tracker(config) if config.tracker else [_by_adb(config)]:
+        append_records(out, [record])
+        told.append(_told(record))
+    return "\n".join(told)
+
+
+def _told(record: LatencyRecord) -> str:
     figures = f"median {record.median_ms:.3f} ms, 90 % within {record.p90_ms:.3f} ms, {record.runs} runs"
-    return f"{record.device}, {record.runtime}, {record.dtype}, {record.threads} threads, L={record.seq_len}: measured {figures}"
+    about = f"{record.device}, {record.runtime}, {record.dtype}, {record.threads} threads, L={record.seq_len}"
+    return f"{about}: {record.subnet.describe()} measured {figures}"
+
+
+def _read_subnet(path: str) -> Subnet:
+    return Subnet.from_json(pathlib.Path(path).expanduser().read_text(encoding="utf-8"))
 
 
 def _check(config: LatencyConfig) -> None:
@@ -45,17 +56,22 @@ def _check(config: LatencyConfig) -> None:
     for name in needed:
         if not getattr(config, name):
             raise ValueError(f"{name} must be given to measure {config.measured_runtime}, got ''; give --{name}")
+    models, subnets = (len(text.split(",")) for text in (config.model_file, config.subnet))
+    if config.tracker and models != subnets:
+        raise ValueError(f"subnet must name as many files as model_file, got {subnets} and {models}; give one of each, in the same order")
 
 
-def _by_tracker(config: LatencyConfig, subnet: Subnet) -> LatencyRecord:
-    session = connect_device(config.tracker, config.key, _SESSION_S)
-    library = pathlib.Path(config.model_file).expanduser()
-    timing, _ = measure_by_rpc(session, library, full_inputs(config.seq_len), config.threads, config.runs)
-    return record_of(config, subnet, config.key, timing.median_ms, timing.p90_ms, timing.runs, timing.reference_drift)
+def _by_tracker(config: LatencyConfig) -> Iterator[LatencyRecord]:
+    """A record a model, as they are measured."""
+    subnets = [_read_subnet(path) for path in config.subnet.split(",")]
+    libraries = [pathlib.Path(path).expanduser() for path in config.model_file.split(",")]
+    devices = Devices(config.tracker, config.key, _SESSION_S)
+    for number, timing in measure_on_all(devices, libraries, full_inputs(config.seq_len), config.threads, config.runs):
+        yield record_of(config, subnets[number], config.key, timing.median_ms, timing.p90_ms, timing.runs, timing.reference_drift)
 
 
-def _by_adb(config: LatencyConfig, subnet: Subnet) -> LatencyRecord:
-    phone = find_phone(config.serial)
+def _by_adb(config: LatencyConfig) -> LatencyRecord:
+    phone, subnet = find_phone(config.serial), _read_subnet(config.subnet)
     gpu, model = config.core_set == GPU, pathlib.Path(config.model_file).expanduser()
     mask = "" if gpu or config.core_set == ANY_CORES else _mask(config, phone)
     if config.measured_runtime == "c":

@@ -5,7 +5,8 @@ from __future__ import annotations
 import contextlib
 import pathlib
 import socket
-from collections.abc import Sequence
+import time
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import tvm
@@ -17,6 +18,11 @@ from bertnas_jax.latency.measure import Timing
 # Source: tvm/runtime/threading_backend.h, ThreadGroup::AffinityMode::kBig: threads on the fastest cores first.
 _FASTEST_CORES = 1
 _REACH_S = 5.0  # TVM itself would try again for a minute
+_POLL_S = 0.2  # between looks whether a device is free
+
+
+class DeviceError(RuntimeError):
+    """A device that is not there or not as it must be; what a session that breaks off raises is another RuntimeError."""
 
 
 def parse_tracker(text: str) -> tuple[str, int]:
@@ -31,28 +37,52 @@ def parse_tracker(text: str) -> tuple[str, int]:
     return host, int(port)
 
 
-def connect_device(tracker: str, key: str, session_s: float) -> rpc.RPCSession:
-    """A session on a free device of that key, which ends after `session_s`.
+def connect_device(tracker: str, key: str, session_s: float, asking: contextlib.AbstractContextManager | None = None) -> rpc.RPCSession:
+    """A session on the next device of that key that is free, which ends after `session_s`.
+
+    Threads that share the devices ask in turn, by a lock `asking`: a tracker would have the last of two wait though no device is left.
 
     Raises:
       ValueError: `tracker` is not host:port.
-      RuntimeError: the tracker cannot be reached, or has no free device of that key.
+      DeviceError: the tracker cannot be reached, or has no device of that key.
+    """
+    while True:
+        with asking or contextlib.nullcontext(), tracker_at(tracker) as known:
+            count_devices(known, tracker, key)
+            if known.summary()["queue_info"].get(key, {"free": 0})["free"]:
+                return known.request(key, session_timeout=session_s, max_retry=1)
+        time.sleep(_POLL_S)
+
+
+@contextlib.contextmanager
+def tracker_at(tracker: str) -> Iterator[rpc.TrackerSession]:
+    """What the tracker knows.
+
+    Raises:
+      ValueError: `tracker` is not host:port.
+      DeviceError: it cannot be reached.
     """
     address = parse_tracker(tracker)
     try:
         socket.create_connection(address, _REACH_S).close()
     except OSError as error:
         cure = f"start it: python -m tvm.exec.rpc_tracker --port={address[1]}"
-        raise RuntimeError(f"the tracker must be reachable at {tracker}, got {error}; {cure}") from error
+        raise DeviceError(f"the tracker must be reachable at {tracker}, got {error}; {cure}") from error
     with contextlib.closing(rpc.connect_tracker(*address)) as known:
-        summary = known.summary()
-        keys = sorted({server["key"].removeprefix("server:") for server in summary["server_info"]})
-        if key not in keys:
-            cure = f"on the device: python -m tvm.exec.rpc_server --tracker={tracker} --key={key}"
-            raise RuntimeError(f"key must be of a device at {tracker}, which has {keys}, got {key!r}; {cure}")
-        if not summary["queue_info"].get(key, {"free": 0})["free"]:
-            raise RuntimeError(f"a device of key {key!r} must be free, got none; wait until whoever uses it is done")
-        return known.request(key, session_timeout=session_s, max_retry=1)
+        yield known
+
+
+def count_devices(known: rpc.TrackerSession, tracker: str, key: str) -> int:
+    """How many devices of that key there are, free or not.
+
+    Raises:
+      DeviceError: there is none.
+    """
+    keys = [server["key"].removeprefix("server:") for server in known.summary()["server_info"]]
+    if key not in keys:
+        cure = f"on the device: python -m tvm.exec.rpc_server --tracker={tracker} --key={key}"
+        raise DeviceError(f"key must be of a device at {tracker}, which has {sorted(set(keys))}, got {key!r}; {cure}")
+    return keys.count(key)
 
 
 def measure_by_rpc(
@@ -65,14 +95,15 @@ def measure_by_rpc(
 
     Raises:
       FileNotFoundError: there is no such library.
-      RuntimeError: the device does not give that many threads.
+      DeviceError: the device does not give that many threads.
+      RuntimeError: the session breaks off.
     """
     library = pathlib.Path(library)
     if not library.is_file():
         raise FileNotFoundError(f"a compiled model must be a file, got {library}; write it with CompiledModel.save")
     session.get_function("runtime.config_threadpool")(_FASTEST_CORES, threads)
     if (given := int(session.get_function("runtime.NumThreads")())) != threads:
-        raise RuntimeError(f"threads must be as many as the device gives, got {threads} where it gives {given}; use {given}")
+        raise DeviceError(f"threads must be as many as the device gives, got {threads} where it gives {given}; use {given}")
     session.upload(bytearray(library.read_bytes()), library.name)  # of a path, TVM would leave the file open
     device = session.cpu()
     machine = relax.VirtualMachine(session.load_module(library.name), device)

@@ -20,6 +20,7 @@ SUBNET = Subnet.uniform(2, 32, 4, 48)
         ({"adb": True, "runtime": "c", "model_file": "m"}, "subnet must be given to measure c"),
         ({"adb": True, "runtime": "tflite", "model_file": "m", "subnet": "s"}, "benchmark_model must be given"),
         ({"tracker": "host:9190", "model_file": "m", "subnet": "s"}, "key must be given to measure tvm"),
+        ({"tracker": "host:9190", "model_file": "m,n", "subnet": "s", "key": "k"}, "subnet must name as many files as model_file, got 1 and 2"),
     ],
 )
 def test_what_is_not_given_is_named_before_any_work(knobs, message):
