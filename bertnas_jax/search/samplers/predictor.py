@@ -71,8 +71,8 @@ class Predictor(SubnetSampler):
 
 
 def expected_improvement(
-    mean: Float[np.ndarray, "*m"], deviation: Float[np.ndarray, "*m"], best: Float[np.ndarray, "*m"] | float
-) -> Float[np.ndarray, "*m"]:
+    mean: Float[np.ndarray, "*#m"], deviation: Float[np.ndarray, "*#m"], best: Float[np.ndarray, "*#m"] | float
+) -> Float[np.ndarray, "*#m"]:
     """Of a normal accuracy over the best known."""
     standard = (mean - best) / deviation
     density = np.exp(-0.5 * standard**2) / np.sqrt(2 * np.pi)
