@@ -7,9 +7,12 @@ import hypothesis
 import jax
 import pytest
 
+from tests.array_types import check_array_types
+
 REPOSITORY = pathlib.Path(__file__).resolve().parents[1]
 SHARED = REPOSITORY.parent / "shared"
 
+check_array_types()
 
 # No test asserts on wall-clock time: an example may take as long as a machine that does other work needs.
 hypothesis.settings.register_profile("any machine", deadline=None)

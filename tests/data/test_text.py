@@ -41,7 +41,7 @@ def test_limits_are_kept(file):
 def test_predictions_have_no_score(file):
     task = load_task(TaskSpec(task=f"text:{file}", dev_file=str(file)))
     with pytest.raises(ValueError, match="corpus must have labels to score predictions by"):
-        task.score(task.train.labels[:, None], task.train.labels)
+        task.score(task.train.labels[:, None].astype("float32"), task.train.labels)
 
 
 @pytest.mark.parametrize(
