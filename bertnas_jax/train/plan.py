@@ -23,7 +23,7 @@ from bertnas_jax.train.tpu import CHIPS, Chip, chip_of
 
 @dataclasses.dataclass(frozen=True)
 class Plan:
-    """What libtpu compiled; bytes and cycles are of one device, `collective_bytes` are sent, by kind; FLOPs are of all, in every Subnet the largest."""
+    """What libtpu compiled: bytes (`collective_bytes` are sent, by kind) and cycles are of one device, FLOPs of all, every Subnet the largest."""
 
     topology: str
     model: str
