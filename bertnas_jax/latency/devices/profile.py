@@ -51,7 +51,7 @@ class Cpu:
     clusters: tuple[Cluster, ...]
     l3_kib: Figure
     dram_gb_s: Figure
-    slc_kib: Figure | None
+    slc_kib: Figure | None = None
 
 
 @dataclasses.dataclass(frozen=True)
