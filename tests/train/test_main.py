@@ -19,12 +19,13 @@ import pytest
 from bertnas_jax.data import TaskSpec
 from bertnas_jax.flags import config_to_flagfile, config_to_json
 from bertnas_jax.train import SpaceConfig, SupernetConfig, SupernetTrainConfig, TrainConfig
-from tests.conftest import FAST_COMPILATION, REPOSITORY
+from tests.conftest import REPOSITORY
 
 pytestmark = pytest.mark.slow
 
 LIMIT_S = 300
 PROGRAM, CHECKPOINTING = "bertnas_jax.train", "tests.train.checkpointing_run"
+FAST_COMPILATION = "--xla_backend_optimization_level=0"
 EIGHT_DEVICES = f"{FAST_COMPILATION} --xla_force_host_platform_device_count=8"
 MESHES = {"data": (8, 1, 1), "fsdp": (1, 8, 1), "tensor": (4, 1, 2)}  # BERT-tiny has 2 heads
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import pathlib
 import subprocess
 import sys
 
@@ -21,8 +22,8 @@ from bertnas_jax.train.mesh import MeshConfig, make_mesh
 from bertnas_jax.train.placement import describe, place_state, summarise_mesh
 from bertnas_jax.train.sharding import ROWS, check_rows, part_of, put_args, shard_args
 from bertnas_jax.train.step import TrainState
-from tests.conftest import FAST_COMPILATION, REPOSITORY
 
+REPOSITORY = pathlib.Path(__file__).resolve().parents[2]
 CONFIG = BertConfig(Subnet.uniform(2, 24, 6, 40), vocab_size=16, max_positions=8, pooling="cls")
 MESH = AbstractMesh((2, 4, 2), ("data", "fsdp", "tensor"))
 
@@ -116,7 +117,7 @@ def test_a_process_alone_makes_all_rows():
 
 @pytest.mark.slow
 def test_a_step_under_every_mesh_is_the_single_device_step():
-    flags = f"{FAST_COMPILATION} --xla_force_host_platform_device_count=8"
+    flags = "--xla_force_host_platform_device_count=8 --xla_backend_optimization_level=0"
     environment = os.environ | {"JAX_PLATFORMS": "cpu", "XLA_FLAGS": flags, "PYTHONPATH": str(REPOSITORY)}
     done = subprocess.run(
         [sys.executable, "-m", "tests.train.mesh_steps"], env=environment, cwd=REPOSITORY, capture_output=True, text=True, timeout=300
