@@ -17,9 +17,8 @@ import jaxtyping
 import numpy as np
 
 PACKAGE = pathlib.Path(__file__).resolve().parents[1] / "bertnas_jax"
-# TODO: the other rooms, once their annotations are mended: those of latency/simulate give one axis name to the kernels and to the
-# machines that price them, of which there may be one for all (" #e").
-ROOMS = ("data", "model", "supernet", "train/losses")
+# TODO: the other rooms, once their annotations are mended.
+ROOMS = ("data", "model", "supernet", "train/losses", "latency/simulate")
 
 
 def check_array_types() -> None:

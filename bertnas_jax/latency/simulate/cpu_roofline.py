@@ -46,7 +46,7 @@ class CpuPrice:
 
 
 def price_cpu(work: WorkBatch, machine: CpuMachine, constants: CpuConstants, deviation: Deviation) -> CpuPrice:
-    """The price of each kernel on the machine of the same row (or on the only one).
+    """The price of each kernel on the machine of the same row, or on the only one (hence `#e` in what follows).
 
     Fields of `constants` are numbers, those of `deviation` numbers or arrays like the machine's.
     """
@@ -72,8 +72,8 @@ class _Team:
     Source: TVM's TVMBackendParallelLaunch and our threads.c, by which a core gets ceil(tasks / cores) at most, however fast it is.
     """
 
-    used: Float[np.ndarray, "e s"]
-    in_equal_shares: Bool[np.ndarray, " e"]
+    used: Float[np.ndarray, "#e s"]
+    in_equal_shares: Bool[np.ndarray, " #e"]
 
     @classmethod
     def of(cls, work: WorkBatch, machine: CpuMachine) -> _Team:
@@ -84,10 +84,10 @@ class _Team:
         return cls(np.clip(taken[:, None] - before, 0.0, machine.count) * busy[:, None], shared)
 
     @property
-    def cores(self) -> Float[np.ndarray, " e"]:
+    def cores(self) -> Float[np.ndarray, " #e"]:
         return self.used.sum(1)
 
-    def together(self, speed: Float[np.ndarray, "e s"], lost: Float[np.ndarray, " e"]) -> Float[np.ndarray, " e"]:
+    def together(self, speed: Float[np.ndarray, "#e s"], lost: Float[np.ndarray, " #e"]) -> Float[np.ndarray, " #e"]:
         """The speed of all at work, of which each core after the first loses a share.
 
         Work goes to whoever is free or, in equal shares, is done when the slowest has done its own.
@@ -97,21 +97,21 @@ class _Team:
         return np.where(self.in_equal_shares, slowest * (1.0 + (1.0 - lost) * (self.cores - 1.0)), free)
 
 
-def _main(value: float | Float[np.ndarray, "e s"]) -> float | Float[np.ndarray, " e"]:
+def _main(value: float | Float[np.ndarray, "#e s"]) -> float | Float[np.ndarray, " #e"]:
     """Of the fastest cluster in use, for what a set of cores has only once."""
     return value if np.ndim(value) == 0 else np.asarray(value)[:, 0]
 
 
-def _share_lost(constants: CpuConstants, deviation: Deviation, machine: CpuMachine) -> Float[np.ndarray, " e"]:
+def _share_lost(constants: CpuConstants, deviation: Deviation, machine: CpuMachine) -> Float[np.ndarray, " #e"]:
     return np.broadcast_to(np.minimum(1.0, constants.sharing_loss * np.exp(_main(deviation.sharing_loss))), machine.count.shape[:1])
 
 
-def _has_dot(machine: CpuMachine) -> Bool[np.ndarray, "e s"]:
+def _has_dot(machine: CpuMachine) -> Bool[np.ndarray, "#e s"]:
     # An eighth less: of this machine both rates are measured.
     return machine.int8_per_cycle >= 0.875 * DOT_FACTOR * machine.float32_per_cycle
 
 
-def _arithmetic_us(work, machine, constants, deviation, team, lost) -> Float[np.ndarray, " e"]:
+def _arithmetic_us(work, machine, constants, deviation, team, lost) -> Float[np.ndarray, " #e"]:
     """Products in whole register tiles."""
     int8, int16, dot = work.is_int8[:, None], work.is_int16[:, None], _has_dot(machine)
     efficiency = np.where(machine.out_of_order > 0, constants.efficiency_out_of_order, constants.efficiency_in_order)
@@ -126,26 +126,26 @@ def _arithmetic_us(work, machine, constants, deviation, team, lost) -> Float[np.
     return (2.0 * tiles * rows * columns * work.inner * work.passes / gflops + cycles) / 1e3
 
 
-def _tile(work: WorkBatch, machine: CpuMachine) -> tuple[Float[np.ndarray, " e"], Float[np.ndarray, " e"]]:
+def _tile(work: WorkBatch, machine: CpuMachine) -> tuple[Float[np.ndarray, " #e"], Float[np.ndarray, " #e"]]:
     """The kernel's own, or XNNPACK's mr and nr: two vectors of columns, four of bytes where there is a dot product."""
     lanes = machine.vector_bits[:, 0] / 32
     columns = lanes * np.where(work.is_int8 & _has_dot(machine)[:, 0], 4, 2)
     return _tile_rows(work), np.where(work.tile_columns > 0, work.tile_columns, columns)
 
 
-def _tile_rows(work: WorkBatch) -> Float[np.ndarray, " e"]:
+def _tile_rows(work: WorkBatch) -> Float[np.ndarray, " #e"]:
     rows = np.where(work.is_int8, TILE_ROWS["int8"], TILE_ROWS["float32"]).astype(float)
     return np.where(work.tile_rows > 0, work.tile_rows, rows)
 
 
-def _speed(machine: CpuMachine, constants: CpuConstants, deviation: Deviation) -> Float[np.ndarray, "e s"]:
+def _speed(machine: CpuMachine, constants: CpuConstants, deviation: Deviation) -> Float[np.ndarray, "#e s"]:
     """Reference cycles a nanosecond on a stream of instructions that is not a product's."""
     width = (machine.issue_width / REFERENCE_WIDTH) ** constants.width_exponent
     in_order = np.where(machine.out_of_order > 0, 1.0, constants.in_order_factor)
     return machine.clock_ghz * width / in_order * np.exp(-np.asarray(deviation.scalar_speed))
 
 
-def _elements_us(work, machine, constants, deviation, team, lost) -> Float[np.ndarray, " e"]:
+def _elements_us(work, machine, constants, deviation, team, lost) -> Float[np.ndarray, " #e"]:
     cycles = np.array([0.0, *(getattr(constants, f"cycles_{kind}") for kind in COUNTED_KINDS), 0.0])[work.kind]
     is_plain_float = work.kind == ELEMENT_KINDS.index("plain_float32")
     cycles = cycles * np.where(is_plain_float, np.exp(_main(deviation.plain_float32)), 1.0)
@@ -155,7 +155,7 @@ def _elements_us(work, machine, constants, deviation, team, lost) -> Float[np.nd
     return counted_us + in_vectors / team.together(peak_gflops * np.minimum(1.0, constants.vector_share), lost) / 1e3
 
 
-def _caches_us(work, machine, constants, team) -> tuple[Float[np.ndarray, " e"], Float[np.ndarray, " e"]]:
+def _caches_us(work, machine, constants, team) -> tuple[Float[np.ndarray, " #e"], Float[np.ndarray, " #e"]]:
     """What comes from L2 past a core's L1, and from L3, where there is one, past its L2; each core at work draws its part."""
     peak_gflops = (machine.clock_ghz * machine.float32_per_cycle * team.used).sum(1)
     l2_us = work.drawn_past(machine.l1_bytes[:, 0]) / (constants.l2_bytes_per_flop * peak_gflops) / 1e3
@@ -163,24 +163,24 @@ def _caches_us(work, machine, constants, team) -> tuple[Float[np.ndarray, " e"],
     return l2_us, np.where(machine.l3_bytes > 0, l3_us, 0.0)
 
 
-def _streamed_bytes(work: WorkBatch, machine: CpuMachine) -> Float[np.ndarray, " e"]:
+def _streamed_bytes(work: WorkBatch, machine: CpuMachine) -> Float[np.ndarray, " #e"]:
     """What comes from memory; of activations that the caches hold, nothing: the kernel before has just written them."""
     held = machine.l2_bytes[:, 0] + machine.l3_bytes + machine.slc_bytes
     drawn, activations = work.drawn_past(held), work.drawn_bytes[:, -1] - work.weight_bytes
     return drawn - np.where(activations <= held, np.maximum(activations, 0.0), 0.0)
 
 
-def _packing_us(work, machine, constants, deviation, team, dram) -> Float[np.ndarray, " e"]:
+def _packing_us(work, machine, constants, deviation, team, dram) -> Float[np.ndarray, " #e"]:
     streams = (machine.stream_gb_s * np.exp(deviation.stream) * team.used).sum(1)
     gb_s = (streams**-3.0 + dram**-3.0) ** (-1 / 3)  # the smaller of the two, rounded
     touched = constants.pack_touches * work.batch * work.inner * work.columns * work.width
     return np.where(work.packed, touched, 0.0) / gb_s / 1e3
 
 
-def _overhead_us(work, machine, constants, deviation, team) -> Float[np.ndarray, " e"]:
+def _overhead_us(work, machine, constants, deviation, team) -> Float[np.ndarray, " #e"]:
     cycles = np.where(work.dispatched, constants.dispatch_cycles + constants.sync_cycles * (np.ceil(team.cores - 1e-9) - 1), 0.0)
     return cycles / _speed(machine, constants, deviation)[:, 0] / 1e3
 
 
-def _largest(*times_us: Float[np.ndarray, " e"]) -> Float[np.ndarray, " e"]:
+def _largest(*times_us: Float[np.ndarray, " #e"]) -> Float[np.ndarray, " #e"]:
     return sum(np.asarray(time_us) ** _OVERLAP for time_us in times_us) ** (1 / _OVERLAP)

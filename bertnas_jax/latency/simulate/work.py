@@ -153,7 +153,7 @@ class WorkBatch:
             drawn_bytes=filled[..., 1],
         )
 
-    def drawn_past(self, cache_bytes: Float[np.ndarray, " e"]) -> Float[np.ndarray, " e"]:
+    def drawn_past(self, cache_bytes: Float[np.ndarray, " #e"]) -> Float[np.ndarray, " e"]:
         """Bytes that each kernel's loops draw from beyond a cache of this size; one under its smallest step draws as that does.
 
         Of what a step would save, a cache that is too small for it saves what stays by chance (`missed_share`).
