@@ -69,6 +69,7 @@ def tracker_at(tracker: str) -> Iterator[rpc.TrackerSession]:
         cure = f"start it: python -m tvm.exec.rpc_tracker --port={address[1]}"
         raise DeviceError(f"the tracker must be reachable at {tracker}, got {error}; {cure}") from error
     with contextlib.closing(rpc.connect_tracker(*address)) as known:
+        known._sock.settimeout(_REACH_S)  # of a device that is lost just now a request would wait for ever; TVM has no knob for it
         yield known
 
 

@@ -148,3 +148,9 @@ def test_what_no_device_can_do_is_not_tried_again(boards, libraries, capsys):
     with pytest.raises(FileNotFoundError, match="a compiled model must be a file, got .*none.so"):
         list(measure_on_all(Devices(boards[0], KEY, 60), [libraries[0].with_name("none.so")], full_inputs(L), 1, 5))
     assert "was lost" not in capsys.readouterr().err
+
+
+def test_a_request_that_no_device_is_left_for_ends(boards):
+    """As when the last is lost between the look at the tracker and the request."""
+    with tracker_at(boards[0]) as tracker, pytest.raises(RuntimeError, match="Cannot request lost after 1 retry"):
+        tracker.request("lost", max_retry=1)
