@@ -1,8 +1,8 @@
 """How far compiled models are from JAX, over random Subnets, lengths and masks; a dated JSON of every error.
 
-Subnets have any sizes, even or not; masks are any bits and once in ten none at all. They run compiled for this machine and,
-the first of them, as the C library for a Cortex-A76 under qemu-aarch64 and as OpenCL C on the OpenCL device that is there (PoCL is one on
-the CPU). What is done is kept in the workdir, and the same command goes on from there.
+Subnets have any sizes, even or not; of each Subnet's masks one is padding after at least a token, the others are any bits and once
+in ten none at all. They run compiled for this machine and, the first of them, as the C library for a Cortex-A76 under qemu-aarch64 and
+as OpenCL C on the OpenCL device that is there (PoCL is one on the CPU). What is done is kept in the workdir, and the same command goes on from there.
 
   python tools/parity.py --host 200 --arm64 10 --opencl 10 --workdir runs/parity
 """
@@ -46,11 +46,11 @@ def draw_subnet(rng: np.random.Generator) -> Subnet:
     return Subnet(hidden, head_dim, tuple(layers))
 
 
-def draw_inputs(rng: np.random.Generator, vocab_size: int, seq_len: int) -> Inputs:
+def draw_inputs(rng: np.random.Generator, vocab_size: int, seq_len: int, padded: bool) -> Inputs:
     """int32 [1, L] ids, mask and token types."""
     kept = 0.0 if rng.random() < 0.1 else rng.random()
-    rows = rng.integers(0, vocab_size, seq_len), rng.random(seq_len) < kept, rng.integers(0, 2, seq_len)
-    ids, mask, types = (row.astype(np.int32)[None] for row in rows)
+    mask = np.arange(seq_len) < rng.integers(1, seq_len, endpoint=True) if padded else rng.random(seq_len) < kept
+    ids, mask, types = (row.astype(np.int32)[None] for row in (rng.integers(0, vocab_size, seq_len), mask, rng.integers(0, 2, seq_len)))
     return ids, mask, types
 
 
@@ -85,7 +85,7 @@ def compare(place: str, number: int) -> dict:
     rng = np.random.default_rng(number)
     subnet, seq_len = draw_subnet(rng), int(rng.integers(1, MAX_TOKENS, endpoint=True))
     model = draw_model(subnet, seq_len, number)
-    inputs = [draw_inputs(rng, model.config.vocab_size, seq_len) for _ in range(MASKS)]
+    inputs = [draw_inputs(rng, model.config.vocab_size, seq_len, padded=turn == 0) for turn in range(MASKS)]
     expected = np.stack([np.asarray(logits_of(model, *map(jnp.asarray, each))) for each in inputs])
     got = np.stack(PLACES[place](model, seq_len, inputs))
     return {
