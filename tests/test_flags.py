@@ -12,7 +12,7 @@ from bertnas_jax.benchmark.config import BenchmarkConfig
 from bertnas_jax.flags import config_from_flags, config_from_json, config_over, config_to_flagfile, config_to_json, define_flags
 from bertnas_jax.search.config import SAMPLERS, BudgetConfig, SamplerConfig, SearchConfig
 from bertnas_jax.space import Subnet
-from bertnas_jax.train import SpaceConfig, SupernetConfig, SupernetTrainConfig, TrainConfig
+from bertnas_jax.train import SpaceConfig, SupernetConfig, SupernetTrainConfig
 from tests.conftest import REPOSITORY
 
 words = st.text("abcxyz/._-", min_size=1, max_size=12).filter(lambda word: not word.startswith("-"))

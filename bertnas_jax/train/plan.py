@@ -19,7 +19,7 @@ import sys
 from bertnas_jax.flags import config_to_json
 from bertnas_jax.train.config import SupernetTrainConfig
 from bertnas_jax.train.supernet_config import SupernetConfig
-from bertnas_jax.train.tpu import CHIPS, Chip, chip_of
+from bertnas_jax.train.tpu import Chip, chip_of
 
 @dataclasses.dataclass(frozen=True)
 class Plan:

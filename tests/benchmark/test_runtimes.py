@@ -29,6 +29,7 @@ def load(name, model, folder):
         return RUNTIMES[name].load(Subject(model, SEQ_LEN, 1, folder))
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")  # ONNX Runtime's and OpenVINO's own
 @pytest.mark.parametrize("sizes", SUBNETS)
 @pytest.mark.parametrize("name", RUNTIMES)

@@ -54,6 +54,7 @@ def expected_logits(model, inputs):
     return np.asarray(logits_of(model, *inputs))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", SIZES)
 def test_a_compiled_bert_computes_what_jax_does(name, make_bert, make_inputs, target):
     sizes = dict(SIZES[name])

@@ -58,6 +58,7 @@ STEPS = {
 }
 
 
+@pytest.mark.slow
 @given(st.lists(st.sampled_from(sorted(STEPS)), min_size=2, max_size=6), st.integers(0, 5))
 @settings(max_examples=25, deadline=None)
 def test_random_programs_compute_the_same(target, names, seed):

@@ -174,6 +174,7 @@ def attend(x, weigh):
     return jnp.einsum("bnlm,bmnh->blnh", scores, heads).reshape(3, 4, 8)
 
 
+@pytest.mark.slow
 @given(st.lists(st.sampled_from(sorted(STEPS)), min_size=1, max_size=5), st.sets(st.sampled_from(OPTIONAL)), st.integers(0, 5))
 @example(["rolled", "attention"], set(), 0)  # keys that are chosen and not loaded
 @settings(max_examples=25, deadline=None)

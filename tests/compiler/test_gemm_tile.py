@@ -52,6 +52,7 @@ def test_narrow_panels_where_fewer_columns_are_left_over(shape, tile):
         assert default_tile(shape) == tile
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("precision", ["int8_accurate", "int8_fast"])
 def test_a_product_of_whole_numbers_has_the_same_bits_in_any_tile(run_compiled, precision):
     """Sums are exact: only what comes after them rounds, and that alike."""

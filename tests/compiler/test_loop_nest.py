@@ -67,6 +67,7 @@ def test_an_attention_whose_keys_are_transposed_in_registers_reads_them():
     assert attention.bytes == 4 * 4 * 16 * 32  # queries, keys, values and the result
 
 
+@pytest.mark.slow
 def test_an_attention_moves_as_many_bytes_whether_its_projections_are_merged_or_not(make_bert):
     module, target = trace_model(make_bert(depth=1, hidden=96, heads=3), 16), named_target(ANDROID_ARM64)
     merged, apart = (describe_kernels(module, target, without=without) for without in ((), ("merge_projections",)))

@@ -62,6 +62,7 @@ def test_every_layer_of_a_bert_has_one_projection_less_two(make_bert):
     assert products[0] - products[1] == 2 * 3
 
 
+@pytest.mark.slow
 @given(st.lists(st.sampled_from(["sin", "product", "pair", "three"]), min_size=1, max_size=4), st.integers(0, 5))
 @settings(max_examples=20, deadline=None)
 def test_random_programs_compute_the_same(target, names, seed):

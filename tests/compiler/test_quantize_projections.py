@@ -151,6 +151,7 @@ def test_a_value_of_two_products_is_quantised_once(precision):
 shapes = st.tuples(st.integers(1, 9), st.sampled_from([8, 24, 64, 312]), st.sampled_from([48, 49, 96, 100]))
 
 
+@pytest.mark.slow
 @given(shapes, st.sampled_from(INT8), st.floats(-20, 20), st.floats(-5, 5), st.integers(0, 100))
 @settings(max_examples=30, deadline=None)
 def test_the_error_is_that_of_rounding(target, shape, precision, exponent, mean, seed):

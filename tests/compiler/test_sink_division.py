@@ -36,6 +36,7 @@ def test_anything_else_stays(program):
     tvm.ir.assert_structural_equal(simplified(sink_division(before)), before)
 
 
+@pytest.mark.slow
 @given(st.lists(st.sampled_from(["attend", "sin", "divide"]), min_size=1, max_size=4), st.integers(0, 5))
 @settings(max_examples=20, deadline=None)
 def test_random_programs_compute_the_same(target, names, seed):

@@ -60,6 +60,7 @@ def test_the_cards_python_runs(bundle, monkeypatch, capsys):
     assert "[[" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_a_narrow_library_is_named_and_told(model, tokenizer_folder, encoded, tmp_path):
     facts = dataclasses.replace(FACTS, precision="int8_accurate", tflite_dtypes=("float32", "int8"), narrow_values={("tvm", "int8_accurate"): 0.8765})
     write_bundle(model, tmp_path / "winner", tokenizer_folder, 16, host_target(), facts)

@@ -121,6 +121,7 @@ def test_a_shorter_sentence_is_padded(library, create):
     np.testing.assert_array_equal(run(library, model, (ids, np.ones(9), types), length=9)[1], padded[1])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("tokens", [0, 1, 7, 8, 9, L])
 def test_a_sentence_runs_at_the_least_length_that_holds_it(library, create, tokens):
     _, model = create()

@@ -25,6 +25,7 @@ def test_the_parts_are_the_compilers_kernels(table):
         assert table.parts.kernels(subnet) == Counter(kernel.signature for kernel in kernels)
 
 
+@pytest.mark.slow
 def test_a_narrow_table_is_filled_by_narrow_kernels_that_add_up():
     """A token's scale is found in the kernel before the product, perhaps in the block before: the sums must hold all the same."""
     conditions = dataclasses.replace(CONDITIONS, precision="int8_fast")

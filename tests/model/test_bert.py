@@ -35,6 +35,7 @@ def test_hidden_states_equal_transformers(name, package):
     check_hidden_states(name, resolve_checkpoint(f"package:{package}"))
 
 
+@pytest.mark.slow
 def test_hidden_states_of_12_layers_equal_transformers(shared):
     check_hidden_states("me5_small_12l", shared / "weights" / "me5-small-12L-en")
 

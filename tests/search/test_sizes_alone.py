@@ -71,6 +71,7 @@ def test_the_smallest_is_named_where_one_size_is_too_small_and_the_nearest_where
         few.limits().any_left((), random.Random(0))
 
 
+@pytest.mark.slow
 def test_the_most_accurate_within_the_sizes_is_found_and_none_is_measured(tmp_path, monkeypatch):
     limits = budget(parameters=shared("parameters", 0.5))
 

@@ -58,6 +58,7 @@ def test_it_comes_near_the_true_optimum(tmp_path):
     assert max(one.accuracy for one in search(tmp_path)) >= 0.8 * best
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_search_and_another_one_another(tmp_path):
     first, again, other = (search(tmp_path / name, seed=seed) for name, seed in (("a", 1), ("b", 1), ("c", 2)))
     assert first == again != other

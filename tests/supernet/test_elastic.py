@@ -42,6 +42,7 @@ def compiled(shared_model):
     return {keep: jax.jit(Supernet(space, config)) for keep, space in SPACES.items()}
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=12)
 @given(seed=st.integers(0, 2**32), keep=st.sampled_from(sorted(SPACES)))
 def test_extracted_logits_equal_the_supernets(shared_model, compiled, seed, keep):
@@ -80,6 +81,7 @@ def test_the_largest_subnet_is_the_teacher(shared_model):
     np.testing.assert_allclose(model(ids, ids * 0 + 1, ids * 0), expected, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_only_the_active_part_gets_a_gradient(shared_model):
     config, weights = shared_model
     space, subnet = SPACES["first"], Subnet(16, 8, (Layer(1, 16), Layer(2, 64)))
@@ -96,6 +98,7 @@ def test_only_the_active_part_gets_a_gradient(shared_model):
     assert not active[:, 16:].any()
 
 
+@pytest.mark.slow
 def test_the_gradient_of_the_blocks_is_added_to_what_is_given(shared_model):
     config, weights = shared_model
     space, subnet = SPACES["even"], Subnet(16, 8, (Layer(1, 16), Layer(2, 64)))

@@ -61,6 +61,7 @@ def test_what_is_not_wanted_is_not_there(weights):
     assert shapes.hidden is None and shapes.projections is None
 
 
+@pytest.mark.slow
 def test_projections_do_not_touch_other_blocks(weights):
     space, subnet = SPACES["first"], Subnet(16, 8, (Layer(2, 16), Layer(1, 64)))
 

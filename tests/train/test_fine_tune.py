@@ -19,6 +19,7 @@ def score(model, feed):
     return feed.task.score(predict_model(model, feed.dev_batches()), feed.dev.labels)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("regression", [False, True])
 def test_it_learns_to_count(tmp_path, regression):
     feed = make_tiny_feed(regression)
@@ -34,6 +35,7 @@ def test_it_learns_from_a_teacher_alone(tmp_path, tiny_feed, tiny_model):
     assert score(tiny_model, tiny_feed) > 0.9
 
 
+@pytest.mark.slow
 def test_an_interrupted_run_ends_with_the_same_weights(tmp_path, tiny_feed, tiny_model, monkeypatch):
     monkeypatch.setattr(loop, "CHECK_EVERY", 4)
     whole, again = Bert(TINY, nnx.Rngs(0)), tiny_model

@@ -85,6 +85,7 @@ def value_and_gradient(name, subnet, weights, batch):
     return compiled(name)(objective_of(name).trained(weights), encode_subnet(SPACE, subnet), TEACHER, batch)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["hidden", "attention", "value"])
 def test_the_teacher_itself_has_nothing_to_learn(name):
     same, gradient = value_and_gradient(name, SPACE.largest, TEACHER, BATCH)
@@ -94,6 +95,7 @@ def test_the_teacher_itself_has_nothing_to_learn(name):
     assert float(other) > 1e-3
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["hidden", "attention", "value", "all"])
 def test_padding_and_filler_rows_have_no_influence(name):
     ids = np.where(BATCH["attention_mask"] > 0, BATCH["input_ids"], 5).astype(np.int32)
@@ -121,6 +123,7 @@ def test_only_the_active_part_gets_a_gradient(name):
         assert query[0, :8, :8].any() == (name == "attention")
 
 
+@pytest.mark.slow
 def test_the_defaults_are_the_mean_of_the_combined_losses():
     codes = stack_codes(SPACE, sandwich(SPACE, 1, 0, 0))
     objective = Objective(SUPERNET, SupernetTrainConfig(), regression=False)
@@ -145,6 +148,7 @@ def test_the_defaults_are_the_mean_of_the_combined_losses():
     assert gradient.projection is None
 
 
+@pytest.mark.slow
 def test_the_largest_learns_from_labels_and_teaches_the_others():
     subnets = sandwich(SPACE, 1, 0, 0)
     objective, weights = objective_of("largest"), weights_of(1)

@@ -35,6 +35,7 @@ def compiled():
     return jax.jit(step_gradient(Objective(Supernet(ELASTIC, TINY), LABELS, regression=False)))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(4))
 def test_the_gradient_is_that_of_the_extracted_models(compiled, seed):
     rng, batch, weights = random.Random(seed), make_batch(seed), weights_of(seed)
@@ -53,6 +54,7 @@ def test_the_gradient_is_that_of_the_extracted_models(compiled, seed):
         np.testing.assert_allclose(one, other, atol=2e-5, rtol=1e-4)
 
 
+@pytest.mark.slow
 def test_bfloat16_blocks_give_float32_gradients_that_point_the_same_way(compiled):
     batch, weights = make_batch(0), weights_of(0)
     exact = Objective(Supernet(ELASTIC, TINY), LABELS, regression=False)

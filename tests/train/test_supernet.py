@@ -27,6 +27,7 @@ def test_stacked_codes_have_a_first_axis_of_subnets():
     assert code.active.tolist()[:2] == [[True, True], [True, False]]
 
 
+@pytest.mark.slow
 def test_every_subnet_learns(tmp_path, tiny_feed, tiny_model, monkeypatch):
     supernet = Supernet(SPACE, TINY)
     teacher = 4.0 * (2.0 * np.eye(2, dtype=np.float32)[tiny_feed.train.labels] - 1.0)

@@ -100,6 +100,7 @@ def check_encoder(labelled, encoder, subnet):
     assert read_inputs(dataclasses.replace(labelled, checkpoint=str(encoder))).bert.num_outputs == 2
 
 
+@pytest.mark.slow
 def test_an_encoder_has_no_classifier_and_any_task_gives_it_one(config, tmp_path):
     job = open_train_job(config)
     teacher = teacher_stage(job)

@@ -42,6 +42,7 @@ def evaluate(study, number, space=SPACE):
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", SAMPLERS)
 def test_proposals_meet_the_budget_and_are_distinct_and_the_seeds(name):
     found = evaluate(open_study(name), EVALUATIONS)
