@@ -19,6 +19,7 @@ import numpy as np
 PACKAGE = pathlib.Path(__file__).resolve().parents[1] / "bertnas_jax"
 # TODO: the other rooms, once their annotations are mended.
 ROOMS = ("data", "model", "supernet", "train/losses", "latency/simulate")
+_NUMBERS = beartype.BeartypeConf(is_pep484_tower=True)  # a float may be given as an int
 
 
 def check_array_types() -> None:
@@ -44,7 +45,7 @@ def checked(function: Callable) -> Callable:
     if all(hint is Any for hint in hints.values()):
         return function
     function.__annotations__ = hints
-    return beartype.beartype(function)
+    return beartype.beartype(conf=_NUMBERS)(function)
 
 
 def _is_checked(types: set[type], is_tree: bool) -> bool:

@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from bertnas_jax.latency.simulate.constants import CpuConstants, Deviation
-from bertnas_jax.latency.simulate.cpu_roofline import price_cpu
+from bertnas_jax.latency.simulate.cpu_roofline import Drawn, price_cpu
 from bertnas_jax.latency.simulate.fitting import Keyed, Kinds, fit_table
 from bertnas_jax.latency.simulate.machine import cpu_machine
 from bertnas_jax.latency.simulate.phone_rows import PhoneRow
@@ -48,6 +48,7 @@ class PhoneTable:
         self._work = WorkBatch.of([kernel for _, kernel, _ in kernels])
         machine = cpu_machine([row.cores for row in rows])
         self._machine = machine.rows(self._row)
+        self._drawn = Drawn.of(self._work, self._machine)
         self.keys = sorted({(row.device, cluster.core) for row in rows for _, cluster in row.cores.parts})
         self._slots = np.array([[self._key(row, slot) for slot in range(machine.count.shape[1])] for row in rows])
         self._slots_of_kernels = self._slots[self._row]
@@ -55,7 +56,7 @@ class PhoneTable:
     def latency_ms(self, fit: CpuFit) -> Float[np.ndarray, " r"]:
         """The price of each row."""
         own = np.array([dataclasses.astuple(fit.deviation(*key)) for key in self.keys])
-        price = price_cpu(self._work, self._machine, fit.constants, Deviation(*own.T[:, self._slots_of_kernels]))
+        price = price_cpu(self._work, self._machine, self._drawn, fit.constants, Deviation(*own.T[:, self._slots_of_kernels]))
         return np.bincount(self._row, price.total_us * self._times, len(self.rows)) / 1e3
 
     def moved_by(self) -> Bool[np.ndarray, "k r"]:

@@ -45,7 +45,25 @@ class CpuPrice:
         return [LIMITS[i] for i in parts.argmax(0)]
 
 
-def price_cpu(work: WorkBatch, machine: CpuMachine, constants: CpuConstants, deviation: Deviation) -> CpuPrice:
+@dataclasses.dataclass(frozen=True)
+class Drawn:
+    """Bytes that each kernel draws from L2, from L3 (0 where there is none) and from memory: no constant changes them, and a fit finds them once."""
+
+    l2: Float[np.ndarray, " e"]
+    l3: Float[np.ndarray, " e"]
+    memory: Float[np.ndarray, " e"]
+
+    @classmethod
+    def of(cls, work: WorkBatch, machine: CpuMachine) -> Drawn:
+        """Past a core's L1, past its L2, and past all; of activations that the caches hold, nothing from memory: the kernel before has just written them."""
+        l1, l2 = machine.l1_bytes[:, 0], np.maximum(machine.l1_bytes, machine.l2_bytes)[:, 0]
+        held = machine.l2_bytes[:, 0] + machine.l3_bytes + machine.slc_bytes
+        activations = np.maximum(work.drawn_bytes[:, -1] - work.weight_bytes, 0.0)
+        memory = work.drawn_past(held) - np.where(activations <= held, activations, 0.0)
+        return cls(work.drawn_past(l1), np.where(machine.l3_bytes > 0, work.drawn_past(l2), 0.0), memory)
+
+
+def price_cpu(work: WorkBatch, machine: CpuMachine, drawn: Drawn, constants: CpuConstants, deviation: Deviation) -> CpuPrice:
     """The price of each kernel on the machine of the same row, or on the only one (hence `#e` in what follows).
 
     Fields of `constants` are numbers, those of `deviation` numbers or arrays like the machine's.
@@ -55,8 +73,10 @@ def price_cpu(work: WorkBatch, machine: CpuMachine, constants: CpuConstants, dev
     arithmetic_us = _arithmetic_us(work, machine, constants, deviation, team, share)
     elements_us = _elements_us(work, machine, constants, deviation, team, share)
     dram = machine.dram_gb_s * np.minimum(1.0, constants.dram_share * np.exp(_main(deviation.dram)))
-    l2_us, l3_us = _caches_us(work, machine, constants, team)
-    memory_us = _streamed_bytes(work, machine) / (dram * 1e3)
+    peak_gflops = (machine.clock_ghz * machine.float32_per_cycle * team.used).sum(1)  # each core at work draws its part from its own caches
+    l2_us = drawn.l2 / (constants.l2_bytes_per_flop * peak_gflops) / 1e3
+    l3_us = drawn.l3 / (constants.l3_bytes_per_flop * peak_gflops) / 1e3
+    memory_us = drawn.memory / dram / 1e3
     packing_us = _packing_us(work, machine, constants, deviation, team, dram)
     overhead_us = _overhead_us(work, machine, constants, deviation, team)
     busy_us = _largest(arithmetic_us + elements_us, l2_us, l3_us, memory_us) + packing_us + overhead_us
@@ -153,21 +173,6 @@ def _elements_us(work, machine, constants, deviation, team, lost) -> Float[np.nd
     in_vectors = np.where(work.kind == ELEMENT_KINDS.index("vector"), work.elements, 0.0)
     peak_gflops = machine.clock_ghz * machine.float32_per_cycle
     return counted_us + in_vectors / team.together(peak_gflops * np.minimum(1.0, constants.vector_share), lost) / 1e3
-
-
-def _caches_us(work, machine, constants, team) -> tuple[Float[np.ndarray, " #e"], Float[np.ndarray, " #e"]]:
-    """What comes from L2 past a core's L1, and from L3, where there is one, past its L2; each core at work draws its part."""
-    peak_gflops = (machine.clock_ghz * machine.float32_per_cycle * team.used).sum(1)
-    l2_us = work.drawn_past(machine.l1_bytes[:, 0]) / (constants.l2_bytes_per_flop * peak_gflops) / 1e3
-    l3_us = work.drawn_past(np.maximum(machine.l1_bytes, machine.l2_bytes)[:, 0]) / (constants.l3_bytes_per_flop * peak_gflops) / 1e3
-    return l2_us, np.where(machine.l3_bytes > 0, l3_us, 0.0)
-
-
-def _streamed_bytes(work: WorkBatch, machine: CpuMachine) -> Float[np.ndarray, " #e"]:
-    """What comes from memory; of activations that the caches hold, nothing: the kernel before has just written them."""
-    held = machine.l2_bytes[:, 0] + machine.l3_bytes + machine.slc_bytes
-    drawn, activations = work.drawn_past(held), work.drawn_bytes[:, -1] - work.weight_bytes
-    return drawn - np.where(activations <= held, np.maximum(activations, 0.0), 0.0)
 
 
 def _packing_us(work, machine, constants, deviation, team, dram) -> Float[np.ndarray, " #e"]:

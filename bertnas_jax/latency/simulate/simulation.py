@@ -14,7 +14,7 @@ from bertnas_jax.latency.devices import CoreSet, DeviceProfile
 from bertnas_jax.latency.simulate.calibrate import CpuFit
 from bertnas_jax.latency.simulate.calibration import Calibration
 from bertnas_jax.latency.simulate.constants import Deviation
-from bertnas_jax.latency.simulate.cpu_roofline import CpuPrice, price_cpu
+from bertnas_jax.latency.simulate.cpu_roofline import CpuPrice, Drawn, price_cpu
 from bertnas_jax.latency.simulate.gpu_roofline import GPU_DTYPE, GpuDeviation, GpuMachine, gpu_of, passing_us, price_gpu
 from bertnas_jax.latency.simulate.gpu_rows import GpuFit
 from bertnas_jax.latency.simulate.machine import check_dtype, cpu_machine
@@ -66,7 +66,8 @@ def price_on_cpu(kernels: Sequence[KernelWork], cores: CoreSet, fit: CpuFit) -> 
     for dtype in sorted({kernel.dtype for kernel in kernels}):
         check_dtype(cores, dtype)
     own = np.array([dataclasses.astuple(fit.deviation(cores.device.name, cluster.core)) for _, cluster in cores.parts]).T
-    return price_cpu(WorkBatch.of(kernels), cpu_machine([cores]), fit.constants, Deviation(*own[:, None, :]))
+    work, machine = WorkBatch.of(kernels), cpu_machine([cores])
+    return price_cpu(work, machine, Drawn.of(work, machine), fit.constants, Deviation(*own[:, None, :]))
 
 
 def simulate_cpu(kernels: Sequence[KernelWork], cores: CoreSet, calibration: Calibration) -> Simulation:
