@@ -1,6 +1,6 @@
 # make quickstart   set up, then find, train and export a winner for the demo task (README.md says what to expect)
 # make test         set up, then run all tests
-# make test-fast    set up, then run the tests that take under 3 minutes
+# make test-fast    set up, then run the tests of a few seconds each
 # make setup        the virtual environment alone
 
 PYTHON ?= python3.11
