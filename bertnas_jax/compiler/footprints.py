@@ -93,39 +93,38 @@ def drawn_bytes(scheduled: tirx.PrimFunc) -> Steps:
 
 
 class _Draws:
-    """The recursion over the loops of one kernel."""
+    """The recursion over the loops of one kernel, with what each body keeps to itself and the bytes that an iteration of it needs."""
 
     def __init__(self, whole: _Body, arguments: frozenset[tirx.Var]):
-        self._whole, self._homes = whole, {}
-        for buffer in {access.buffer for access in whole.accesses} - arguments:
-            self._homes[buffer] = _home(whole, buffer)
+        own = {access.buffer for access in whole.accesses} - arguments
+        homes = {buffer: _home(whole, buffer) for buffer in own}
+        self._kept = {body: {buffer for buffer in body.touched if buffer in own and homes[buffer] in _all(body)} for body in _all(whole)}
+        self._rooms = {
+            body: sum(homes[buffer].touched[buffer] if buffer in kept else size for buffer, size in body.touched.items())
+            for body, kept in self._kept.items()
+        }
 
     def sizes(self) -> Iterator[int]:
         """The cache sizes from which on some loop's data are kept."""
-        yield from (self._room(body) for body in _all(self._whole))
+        yield from self._rooms.values()
 
-    def by(self, body: _Body, size: int) -> Counter[tirx.Var]:
+    def by(self, body: _Body, size: int) -> Mapping[tirx.Var, int]:
         """What one iteration of the body draws past a cache of so many bytes."""
-        if self._room(body) <= size or not body.inner:
-            return Counter({buffer: drawn for buffer, drawn in body.touched.items() if not self._is_whole_in(buffer, body)})
+        if self._rooms[body] <= size or not body.inner:
+            return self._not_kept(body, body.touched)
         total: Counter[tirx.Var] = Counter()
         for inner in body.inner:
             total.update(self._by_loop(inner, size))
         return total
 
     def _by_loop(self, body: _Body, size: int) -> Mapping[tirx.Var, int]:
-        if self._room(body) <= size:
-            return {buffer: drawn for buffer, drawn in body.swept.items() if not self._is_whole_in(buffer, body)}
+        if self._rooms[body] <= size:
+            return self._not_kept(body, body.swept)
         return {buffer: body.times * drawn for buffer, drawn in self.by(body, size).items()}
 
-    def _room(self, body: _Body) -> int:
-        """Bytes that one iteration needs; a buffer of the kernel's own no more than where it lives."""
-        return sum(self._homes[buffer].touched[buffer] if self._is_whole_in(buffer, body) else size for buffer, size in body.touched.items())
-
-    def _is_whole_in(self, buffer: tirx.Var, body: _Body) -> bool:
-        """True if the buffer lives in one iteration of this body: all that is written to it is read there."""
-        home = self._homes.get(buffer)
-        return home is not None and any(home is within for within in _all(body))
+    def _not_kept(self, body: _Body, bytes_of: Mapping[tirx.Var, int]) -> Mapping[tirx.Var, int]:
+        """But for the buffers that live in one iteration of the body: all that is written to them is read there."""
+        return {buffer: drawn for buffer, drawn in bytes_of.items() if buffer not in self._kept[body]}
 
 
 def _all(body: _Body) -> Iterator[_Body]:
