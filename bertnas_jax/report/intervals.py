@@ -6,7 +6,7 @@ import math
 import statistics
 from collections.abc import Sequence
 
-from scipy.stats import t
+from scipy.special import stdtrit
 
 COVERAGE = 0.9
 _TAIL = (1 + COVERAGE) / 2  # the quantile of an interval's upper end
@@ -35,5 +35,5 @@ def ratio_interval(ratios: Sequence[float]) -> Interval | None:
         return None
     logs = [math.log(ratio) for ratio in ratios]
     middle = statistics.fmean(logs)
-    half = float(t.ppf(_TAIL, len(logs) - 1)) * statistics.stdev(logs) * math.sqrt(1 + 1 / len(logs))
+    half = float(stdtrit(len(logs) - 1, _TAIL)) * statistics.stdev(logs) * math.sqrt(1 + 1 / len(logs))
     return math.exp(middle - half), math.exp(middle + half)
