@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 
+from bertnas_jax.search.evaluated import weakest_evidence
+
 RUNTIMES = ("tvm", "tflite")
 EVIDENCE = ("measured", "simulated")
 COUNTED = "counted"  # what a budget of sizes alone rests on
@@ -109,8 +111,7 @@ class Budget:
     @property
     def evidence(self) -> str:
         """The weakest that compliance rests on; sizes are counted."""
-        known = {limit.evidence for limit in self.limits}
-        return next((one for one in ("simulated", "measured") if one in known), COUNTED)
+        return weakest_evidence({limit.evidence for limit in self.limits})
 
     @property
     def count(self) -> int:

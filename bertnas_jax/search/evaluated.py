@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 
 from bertnas_jax.space import Subnet
 
@@ -98,3 +98,8 @@ def pareto_front(evaluated: Iterable[Evaluated]) -> list[Evaluated]:
         if not front or candidate.accuracy > front[-1].accuracy:
             front.append(candidate)
     return front
+
+
+def weakest_evidence(known: Collection[str]) -> str:
+    """What compliance rests on, of what each latency is known by: "simulated" or "measured"; sizes alone are "counted"."""
+    return next((one for one in ("simulated", "measured") if one in known), "counted")

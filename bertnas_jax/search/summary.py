@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from bertnas_jax.latency import describe_host
 from bertnas_jax.model import Bert
 from bertnas_jax.search.explore import EVALUATED_FILE, read_evaluated
-from bertnas_jax.search.evaluated import Evaluated
+from bertnas_jax.search.evaluated import Evaluated, weakest_evidence
 from bertnas_jax.search.job import Form, Job
 from bertnas_jax.search.latencies import SURVEY_FILE
 from bertnas_jax.search.rounds import read_rounds
@@ -95,8 +95,7 @@ def _place(job: Job, comparison: dict) -> dict:
 
 def _evidence(comparison: dict) -> str:
     """The weakest that compliance rests on; sizes are counted."""
-    known = {limit["evidence"] for limit in comparison["limits"]}
-    return next((one for one in ("simulated", "measured") if one in known), "counted")
+    return weakest_evidence({limit["evidence"] for limit in comparison["limits"]})
 
 
 def _facts(job: Job, subnet: Subnet) -> dict:
